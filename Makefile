@@ -1,0 +1,73 @@
+# make demo | test | lint | bench | lab: each works on a fresh clone with python3 (3.11 or
+# newer) and make alone. Everything goes into .venv (benchmarks: .venv-bench) in this folder;
+# a stamp remembers what is there, so that a second run is quick.
+
+VENV   := .venv
+BENCH  := .venv-bench
+STAMPS := $(VENV)/.stamps
+PIP    := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet
+INPUTS := pyproject.toml requirements/dev.lock
+# The lock pins versions where it can; `make test LOCK=` takes the newest that the ranges allow.
+LOCK   := -c requirements/dev.lock
+# Debian packages that the tests need, installed where that is possible; may be empty.
+APT_PACKAGES :=
+# Further words for pytest: make test ARGS="tests/unit -k fleet".
+ARGS   :=
+# One benchmark by its name: make bench ONLY=noop.
+ONLY   :=
+
+.PHONY: demo test lint bench lab lock clean
+
+demo: $(STAMPS)/demo
+	$(VENV)/bin/macgpu demo
+
+test: $(STAMPS)/test $(STAMPS)/apt
+	$(VENV)/bin/python -m pytest $(ARGS)
+
+# mypy reads the packages that the code imports, so that linting needs those of the tests too.
+lint: $(STAMPS)/lint $(STAMPS)/test
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+bench: $(BENCH)/.stamp
+	$(BENCH)/bin/python -m bench $(ONLY)
+
+lab: $(STAMPS)/lab
+	$(VENV)/bin/jupyter lab --ServerApp.ip=127.0.0.1 $(if $(filter 0,$(shell id -u)),--allow-root) \
+	    --ServerApp.root_dir=notebooks quickstart.ipynb
+
+lock: $(STAMPS)/test $(STAMPS)/lint $(STAMPS)/lab $(BENCH)/.stamp
+	$(VENV)/bin/python tools/lock.py test lint lab > requirements/dev.lock
+	$(BENCH)/bin/python tools/lock.py bench > requirements/bench.lock
+
+clean:
+	rm -rf $(VENV) $(BENCH) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+
+# An environment that is there already is brought up to date, never thrown away.
+$(VENV)/bin/python $(BENCH)/bin/python:
+	@python=$$(tools/find_python.sh $(PYTHON)) && "$$python" -m venv $(@:/bin/python=) \
+	    || { echo "No virtual environment could be made; on Debian: apt install python3-venv" >&2; exit 1; }
+
+$(STAMPS)/torch: $(VENV)/bin/python tools/install_torch.py
+	$(VENV)/bin/python tools/install_torch.py
+	@mkdir -p $(@D) && touch $@
+
+$(STAMPS)/demo $(STAMPS)/test $(STAMPS)/lab: $(STAMPS)/%: $(STAMPS)/torch $(INPUTS)
+	$(PIP) $(LOCK) --editable ".[$*]"
+	@touch $@
+
+$(STAMPS)/lint: $(VENV)/bin/python $(INPUTS)
+	$(PIP) $(LOCK) --editable ".[lint]"
+	@mkdir -p $(@D) && touch $@
+
+$(STAMPS)/apt: $(VENV)/bin/python Makefile
+	@if [ -n "$(strip $(APT_PACKAGES))" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && apt-get install -y -qq --no-install-recommends $(APT_PACKAGES); \
+	fi
+	@mkdir -p $(@D) && touch $@
+
+$(BENCH)/.stamp: $(BENCH)/bin/python pyproject.toml requirements/bench.lock
+	$(BENCH)/bin/python -m pip --disable-pip-version-check install --quiet \
+	    $(if $(LOCK),-c requirements/bench.lock) --editable ".[bench]"
+	@touch $@
