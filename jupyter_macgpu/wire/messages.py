@@ -1,0 +1,499 @@
+"""What the two sides say: one frozen dataclass a message.
+
+A message's fields travel in the frame's head as JSON, its `buffers` behind it. Every message about
+a run names the run, and those that drive one also the attachment's epoch: an older epoch is fenced
+off. Fields that a receiver does not know are ignored, kinds that it does not know are an error;
+what a peer can do beyond this table it says in `Hello.capabilities`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import types
+import typing
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
+
+from . import frames
+from .errors import RemoteProtocolError
+
+#: Version of this table and of the legal order in `connection`.
+PROTOCOL = 1
+#: What this side can do beyond `PROTOCOL`, said in `Hello`.
+CAPABILITIES = ("inline-bundles", "input-requests", "operations")
+#: A bundle of at most this many bytes travels inside the message that announces it.
+INLINE = 256 * 1024
+
+#: A field of `BULKY` longer than this as JSON, in bytes, travels in a buffer.
+SLIM = 16 * 1024
+#: The fields that may outgrow a head. (`content` is cut by its sender, see `content`.)
+BULKY = frozenset({"summary", "detail"})
+
+Buffers = tuple[bytes | bytearray | memoryview, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """Base of all messages. `buffers` is what travels behind the head."""
+
+    kind: ClassVar[str] = ""
+    buffers: Buffers = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hello(Message):
+    """First message of either side.
+
+    Attributes
+    ----------
+    role
+        ``client``, ``supervisor`` or ``worker``.
+    protocol, capabilities, version, python
+        What the sender speaks and runs; both sides go on with what they share.
+    client, notebook
+        Of a client: which kernel it is, and which notebook it belongs to.
+    boot, store
+        Of a supervisor: this boot of the host, and this store of runs. "Unknown run" is a
+        refusal only under the pair that the client saw when it reserved.
+    detail
+        Facts about the sender: host name, slots, process id and the like.
+    """
+
+    role: str
+    protocol: int = PROTOCOL
+    capabilities: list[str] = field(default_factory=lambda: list(CAPABILITIES))
+    version: str = ""
+    python: str = ""
+    client: str = ""
+    notebook: str = ""
+    boot: str = ""
+    store: str = ""
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ping(Message):
+    """Asks for a `Pong` with the same number."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pong(Message):
+    """Answers a `Ping`."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goodbye(Message):
+    """Last message of a side that leaves on purpose."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused(Message):
+    """The peer will not do what was asked; nothing of it was done.
+
+    Attributes
+    ----------
+    about
+        Kind of the message that is refused.
+    subject
+        Run, session or operation that it named.
+    reason
+        Stable word: ``unknown-run``, ``unknown-session``, ``other-payload``, ``same-cell``,
+        ``older-epoch``, ``draining``, ``disk``, ``not-available``.
+    text
+        For a person.
+    """
+
+    about: str
+    subject: str
+    reason: str
+    text: str
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submit(Message):
+    """Run this cell once. The same run id again attaches; it never runs twice.
+
+    Attributes
+    ----------
+    size, digest
+        Length in bytes and SHA-256 of the bundle: the cell's description and its inputs.
+        It travels in `buffers` if it is small, else in `Part` messages on the stream ``in:RUN``.
+    environment
+        What the session's worker runs in; fixed at the session's first run.
+    origin
+        ``{notebook, cell, kernel}``: where the cell stands.
+    options
+        ``timeout`` and ``wait`` in seconds, ``cpu``, ``again``, ``name``.
+    rank
+        Why this host was chosen, stored with the run.
+    """
+
+    run: str
+    epoch: int
+    session: str
+    size: int
+    digest: str
+    environment: dict[str, Any] = field(default_factory=dict)
+    origin: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    rank: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunState(Message):
+    """Where a run is now. Sent at each change to whoever is attached.
+
+    Attributes
+    ----------
+    position
+        In state ``queued``: how many runs are before it.
+    offset
+        In the answer to `Submit` or `Attach`: journal offset of the first record that
+        will be sent. None in every later one.
+    """
+
+    run: str
+    epoch: int
+    state: str
+    position: int | None = None
+    offset: int | None = None
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output(Message):
+    """One record of a run's journal: something that the cell shows.
+
+    Attributes
+    ----------
+    start, end
+        Journal offsets in bytes. Records follow each other without a gap.
+    what
+        ``stream``, ``display_data``, ``update_display_data``, ``execute_result``,
+        ``clear_output``, ``error``, ``notice``, ``input_request`` or ``gap``.
+    content
+        As in nbformat; of a stream the name, its bytes are in `buffers`.
+    """
+
+    run: str
+    start: int
+    end: int
+    what: str
+    content: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End(Message):
+    """How a run ended. Nothing else means that it has.
+
+    Attributes
+    ----------
+    state
+        A final state of `states`.
+    offset, digest
+        Journal offset at which the output ends, and the SHA-256 of it (`states.OutputDigest`).
+    summary
+        What came back, by name; timings in seconds; of a death what is known of it.
+    size, result
+        Length in bytes and SHA-256 of the result's bundle. It is in `buffers` if it is small,
+        else it is fetched.
+    """
+
+    run: str
+    epoch: int
+    state: str
+    offset: int
+    digest: str
+    summary: dict[str, Any] = field(default_factory=dict)
+    size: int = 0
+    result: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attach(Message):
+    """Send a run's output from `offset` on, and then its end; answered with the new epoch.
+
+    Attributes
+    ----------
+    watch
+        Only look: whoever drives the run goes on driving it.
+    """
+
+    run: str
+    offset: int = 0
+    watch: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ack(Message):
+    """All output before `offset` was shown."""
+
+    run: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancel(Message):
+    """Stop a run: ``interrupt`` raises KeyboardInterrupt in it, ``kill`` ends its worker."""
+
+    run: str
+    epoch: int
+    how: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collected(Message):
+    """The client has the result; the host may forget it."""
+
+    run: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetch(Message):
+    """Send stored bytes in `Part` messages: ``result``, ``inputs`` of a run or an operation."""
+
+    stream: str
+    subject: str
+    what: str
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part(Message):
+    """Bytes of a bulk stream, which begin at `offset` of `total`."""
+
+    stream: str
+    offset: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credit(Message):
+    """All bytes of a bulk stream before `offset` were taken."""
+
+    stream: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputReply(Message):
+    """Answers a cell's `input()`. `error` says why nobody can answer."""
+
+    run: str
+    epoch: int
+    text: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListRuns(Message):
+    """Asks for `Runs`: of one notebook, or of all of this account."""
+
+    notebook: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runs(Message):
+    """The runs that this store knows: a JSON list in the one buffer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operate(Message):
+    """Do something with a session's live values, between cells, without a lease.
+
+    Attributes
+    ----------
+    operation
+        The client's number for it.
+    action
+        ``fetch KEY``, ``values``, ``free KEYS``, ``restart`` or ``close`` by name; what it
+        needs is in `detail`.
+    """
+
+    operation: str
+    session: str
+    action: str
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operated(Message):
+    """Answers `Operate`; a value comes as a bundle, as in `End`."""
+
+    operation: str
+    error: str = ""
+    detail: dict[str, Any] = field(default_factory=dict)
+    size: int = 0
+    result: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remove(Message):
+    """Forget an ended run and its output."""
+
+    run: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removed(Message):
+    """Answers `Remove`."""
+
+    run: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comm(Message):
+    """A Jupyter comm's message, either way: ``open``, ``msg`` or ``close``, with buffers."""
+
+    session: str
+    run: str
+    comm: str
+    action: str
+    content: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Telemetry(Message):
+    """One sample of how the host is."""
+
+    sample: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execute(Message):
+    """Supervisor to worker: run this. The bundle is in `buffers` or in the file `path`."""
+
+    run: str
+    epoch: int
+    path: str = ""
+    size: int = 0
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event(Message):
+    """Worker to supervisor: something that stands in one order with the written output.
+
+    Attributes
+    ----------
+    mark
+        Number of the mark that the worker wrote into its output pipes at this place.
+    what
+        A kind of `Output`, or ``finished`` with the run's summary.
+    path, size, result
+        Of ``finished``: the result's bundle, in `buffers` or in a file.
+    """
+
+    run: str
+    mark: int
+    what: str
+    content: dict[str, Any] = field(default_factory=dict)
+    path: str = ""
+    size: int = 0
+    result: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted(Message):
+    """Supervisor to worker: all events up to `mark` are in the journal."""
+
+    mark: int
+
+
+MESSAGES: dict[str, type[Message]] = {}
+
+
+def _kind(cls: type[Message]) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How to read one field: its name, the types that JSON may give it, whether it may lack."""
+
+    name: str
+    types: tuple[type, ...]
+    required: bool
+
+
+_PLANS: dict[str, tuple[_Plan, ...]] = {}
+
+
+def _plan(cls: type[Message]) -> tuple[_Plan, ...]:
+    hints = typing.get_type_hints(cls)
+    plans = []
+    for item in fields(cls):
+        if item.name == "buffers":
+            continue
+        hint = hints[item.name]
+        options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+        allowed = tuple(typing.get_origin(option) or option for option in options)
+        required = item.default is item.default_factory  # both MISSING
+        plans.append(_Plan(item.name, allowed, required))
+    return tuple(plans)
+
+
+for _cls in Message.__subclasses__():
+    _cls.kind = _kind(_cls)
+    MESSAGES[_cls.kind] = _cls
+    _PLANS[_cls.kind] = _plan(_cls)
+
+
+def encode(message: Message) -> bytes:
+    """Return the frame of `message`.
+
+    Raises
+    ------
+    ValueError
+        If it is over a limit of `frames`.
+    """
+    kind = message.kind
+    head = {"kind": kind, **{plan.name: getattr(message, plan.name) for plan in _PLANS[kind]}}
+    return frames.encode(*_slim(head, message.buffers))
+
+
+def _slim(head: dict[str, Any], buffers: Buffers) -> tuple[dict[str, Any], Buffers]:
+    """Move the one field that may be large (`BULKY`) into a buffer when it is."""
+    for name in BULKY & head.keys():
+        if head[name]:
+            text = json.dumps(head[name], separators=(",", ":"), allow_nan=False).encode()
+            if len(text) > SLIM:
+                return {**head, name: {}, "moved": name}, (text, *buffers)
+    return head, buffers
+
+
+def decode(head: dict[str, Any], buffers: list[memoryview]) -> Message:
+    """Return the message of one frame.
+
+    Raises
+    ------
+    RemoteProtocolError
+        If the kind is unknown, or a field is missing or of a wrong type.
+    """
+    moved = head.pop("moved", None)
+    if moved is not None:
+        if moved not in BULKY or not buffers:
+            raise RemoteProtocolError("a field was moved that may not be")
+        head[moved], buffers = frames.parse_head(bytes(buffers[0])), buffers[1:]
+    kind = head.get("kind")
+    cls = MESSAGES.get(kind) if isinstance(kind, str) else None
+    if cls is None:
+        raise RemoteProtocolError(f"unknown kind of message: {str(kind)[:80]!r}")
+    values = {}
+    for plan in _PLANS[cls.kind]:
+        if plan.name in head:
+            value = head[plan.name]
+            if type(value) not in plan.types:
+                raise RemoteProtocolError(f"{kind}.{plan.name} is a {type(value).__name__}")
+            values[plan.name] = value
+        elif plan.required:
+            raise RemoteProtocolError(f"{kind} lacks {plan.name}")
+    return cls(buffers=tuple(buffers), **values)
