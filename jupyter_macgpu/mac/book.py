@@ -1,0 +1,203 @@
+"""The supervisor's book: its runs and sessions, and the steps that they take.
+
+Runs on the Mac. Only Python and `wire` may be imported here. Pure: no IO, no clock.
+
+Every step is written as effects (`effects`), in the order in which they are to be carried out: the
+record of a step stands before the step.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..wire import messages as m
+from . import effects as e
+from .leases import Leases, Waiting
+from .records import Run, Session
+
+
+class Book:
+    """All runs and sessions of one account on one host.
+
+    Parameters
+    ----------
+    slots
+        Runs at a time by kind of slot.
+    boot
+        Identity of this boot of the host; part of every `started` record.
+    """
+
+    def __init__(self, slots: dict[str, int], boot: str) -> None:
+        self.boot = boot
+        self.leases = Leases(slots)
+        self.runs: dict[str, Run] = {}
+        self.sessions: dict[str, Session] = {}
+        self.clients: dict[int, m.Hello] = {}
+        self.operations: dict[str, tuple[int, str]] = {}
+        self._todo: list[e.Effect] = []
+
+    def wait(self, run: Run) -> None:
+        """Put a run into the queue."""
+        self.leases.ask(Waiting(run=run.run, session=run.session, kind=run.kind))
+
+    def accept(self, run: Run, now: float, client: int | None = None) -> None:
+        """Note that all of a run is here; it waits from now on."""
+        run.detail.pop("from", None)
+        run.become("accepted", now)
+        self.do(e.Log(entry={"run": run.run, "state": "accepted"}))
+        if client is not None:
+            self.follow(client, run, 0)
+        self.wait(run)
+        self.schedule(now)
+
+    def schedule(self, now: float) -> None:
+        """Start what may start, and tell the others their place."""
+        for waiting in self.leases.grant():
+            run = self.runs[waiting.run]
+            session = self.sessions.setdefault(
+                run.session, Session(session=run.session, client="", notebook="")
+            )
+            if session.worker == "ready":
+                self.start(run, session, now)
+            elif session.worker == "none":
+                session.worker, session.reason = "starting", ""
+                environment = session.environment
+                self.do(e.StartWorker(session=session.session, environment=environment))
+        for place, run_id in enumerate(self.leases.waiting()):
+            self.queue(self.runs[run_id], place, now)
+
+    def queue(self, run: Run, place: int, now: float) -> None:
+        """Note a run's place in the queue."""
+        if run.state == "accepted":
+            run.become("queued", now)
+            self.do(e.Log(entry={"run": run.run, "state": "queued"}, durable=True))
+        if run.detail.get("place") != place:
+            run.detail["place"] = place
+            self.tell(run)
+
+    def start(self, run: Run, session: Session, now: float) -> None:
+        """Have a session's worker execute a run that holds a slot."""
+        if run.state == "started":
+            return
+        run.become("started", now)
+        run.detail |= {"boot": self.boot}
+        run.detail.pop("place", None)
+        entry = {"run": run.run, "state": "started", "detail": {"boot": self.boot}}
+        self.do(e.Log(entry=entry))
+        self.do(
+            e.Execute(session=session.session, run=run.run, epoch=run.epoch, options=run.options)
+        )
+        self.tell(run)
+
+    def stop(self, run: Run, why: str, now: float) -> None:
+        """Begin to stop a started run: ``interrupt``, ``timeout`` or ``kill``."""
+        run.stopping, run.stopped_at = why, now
+        if why == "kill":
+            self.do(e.EndWorker(session=run.session))
+        else:
+            self.do(e.Interrupt(session=run.session, run=run.run, epoch=run.epoch))
+
+    def end(
+        self,
+        run: Run,
+        state: str,
+        summary: dict[str, Any],
+        now: float,
+        event: m.Event | None = None,
+    ) -> None:
+        """Write a run's end, with the worker's `event` if that is how it ended."""
+        if event is None:
+            self.do(e.Finish(run=run.run, state=state, summary=summary))
+        else:
+            self.do(
+                e.Finish(
+                    run=run.run,
+                    state=state,
+                    summary=summary,
+                    buffers=event.buffers,
+                    path=event.path,
+                    size=event.size,
+                    result=event.result,
+                    mark=event.mark,
+                )
+            )
+        run.become(state, now)
+        run.asking = 0
+        run.detail.pop("place", None)
+        self.leases.release(run.run)
+        if run.session in self.sessions:
+            self.sessions[run.session].idle_since = now
+        self.do(e.Log(entry={"run": run.run, "state": state}))
+
+    def running(self, session_id: str) -> Run | None:
+        """Return the run that a session's worker is in."""
+        for run_id in self.leases.holding():
+            run = self.runs[run_id]
+            if run.session == session_id and run.state == "started":
+                return run
+        return None
+
+    def is_idle(self, session: Session) -> bool:
+        """Say whether a session's worker has nothing to do and nothing waiting."""
+        held = {self.runs[run].session for run in self.leases.holding()}
+        waiting = {self.runs[run].session for run in self.leases.waiting()}
+        return session.worker == "ready" and session.session not in held | waiting
+
+    def retire(self, session: Session) -> None:
+        """End a session that is idle."""
+        if self.is_idle(session):
+            session.worker, session.reason = "ending", "close"
+            self.do(e.EndWorker(session=session.session, polite=True))
+
+    def drop(self, run: Run) -> None:
+        """Forget a run and all that is stored of it."""
+        del self.runs[run.run]
+        self.do(e.Log(entry={"run": run.run, "removed": True}))
+        self.do(e.Forget(run=run.run, journal=True))
+
+    def follow(self, client: int, run: Run, offset: int) -> None:
+        """Send a client a run's records from `offset` on."""
+        self.do(
+            e.Follow(
+                client=client,
+                run=run.run,
+                offset=offset,
+                epoch=run.epoch,
+                state=run.state,
+                position=self.leases.position(run.run),
+                detail={"asking": run.asking},
+            )
+        )
+
+    def tell(self, run: Run) -> None:
+        """Tell all who follow a run where it is now."""
+        position = self.leases.position(run.run)
+        self.do(e.Tell(run=run.run, epoch=run.epoch, state=run.state, position=position))
+
+    def refuse(
+        self,
+        client: int,
+        about: str,
+        subject: str,
+        reason: str,
+        text: str,
+        detail: dict[str, Any] | None = None,
+    ) -> None:
+        """Tell a client that what it asked was not done."""
+        refused = m.Refused(
+            about=about, subject=subject, reason=reason, text=text, detail=detail or {}
+        )
+        self.send(client, refused)
+
+    def send(self, client: int, message: m.Message) -> None:
+        """Say something to a client."""
+        self.do(e.Send(client=client, message=message))
+
+    def do(self, effect: e.Effect) -> None:
+        """Add an effect."""
+        self._todo.append(effect)
+
+    def done(self) -> list[e.Effect]:
+        """Return the effects so far, and begin anew."""
+        todo, self._todo = self._todo, []
+        return todo

@@ -1,0 +1,148 @@
+"""Puts what a worker writes and what it displays into one order.
+
+Runs on the Mac. Only Python and `wire` may be imported here. Pure: bytes in, records out.
+
+A worker's output comes on three ways: two pipes (whatever writes to its file descriptors 1 and 2,
+C libraries and child processes included) and messages (displays, errors, the end of the run). At
+each place where the order matters the worker writes the same numbered mark into both pipes. A mark
+is a barrier: what stands before it in either pipe comes first, then the event of that number if it
+has one, then the rest.
+
+After a supervisor died, marks and events that it had taken are missing. `salvage` says up to which
+mark that can be so; up to there a mark that is seen in one pipe is enough.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..wire.messages import Event
+
+PIPES = ("stdout", "stderr")
+#: No mark is longer; so it is written in one piece (POSIX: 512 bytes are atomic).
+MAX_MARK = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Bytes that came through a pipe."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    number: int
+    has_event: bool
+
+
+@dataclass(slots=True)
+class _Pipe:
+    name: str
+    unread: bytearray = field(default_factory=bytearray)
+    parts: deque[bytes | _Mark] = field(default_factory=deque)
+
+
+class Merger:
+    """Merges one worker's pipes and events.
+
+    Parameters
+    ----------
+    nonce
+        The worker's own word in its marks, so that a cell cannot forge one by accident.
+    salvage
+        Marks up to this number may be missing in a pipe. 0 for a fresh worker.
+    """
+
+    def __init__(self, nonce: str, salvage: int = 0) -> None:
+        self._prefix = b"\x1b]macgpu;" + nonce.encode() + b";"
+        self._salvage = salvage
+        self._pipes = {name: _Pipe(name) for name in PIPES}
+        self._events: dict[int, Event] = {}
+
+    def feed(self, name: str, data: bytes) -> None:
+        """Take bytes that were read from the pipe `name`."""
+        pipe = self._pipes[name]
+        pipe.unread += data
+        while (at := pipe.unread.find(self._prefix)) >= 0:
+            end = pipe.unread.find(b"\x07", at)
+            if end < 0:
+                break
+            if at:
+                pipe.parts.append(bytes(pipe.unread[:at]))
+            number, _, flag = bytes(pipe.unread[at + len(self._prefix) : end]).partition(b";")
+            pipe.parts.append(_Mark(int(number), flag == b"e"))
+            del pipe.unread[: end + 1]
+        keep = len(pipe.unread) - (at if at >= 0 else self._tail(pipe.unread))
+        if keep < len(pipe.unread):
+            cut = len(pipe.unread) - keep
+            pipe.parts.append(bytes(pipe.unread[:cut]))
+            del pipe.unread[:cut]
+
+    def event(self, event: Event) -> None:
+        """Take a message that belongs at its mark."""
+        self._events[event.mark] = event
+
+    def take(self) -> Iterator[Written | Event]:
+        """Yield what is known to be next, in order."""
+        while True:
+            for pipe in self._pipes.values():
+                yield from self._written(pipe)
+            heads = [pipe.parts[0] if pipe.parts else None for pipe in self._pipes.values()]
+            marks = [head for head in heads if isinstance(head, _Mark)]
+            old = [mark for mark in marks if mark.number <= self._salvage]
+            if old:
+                yield from self._pass(min(mark.number for mark in old))
+            elif len(marks) == len(heads) and self._complete(marks[0]):
+                yield from self._pass(marks[0].number)
+            else:
+                return
+
+    def drain(self) -> Iterator[Written | Event]:
+        """Yield all that is left, when the worker is gone and no more will come."""
+        for pipe in self._pipes.values():
+            if pipe.unread:
+                pipe.parts.append(bytes(pipe.unread))
+                pipe.unread.clear()
+        while any(pipe.parts for pipe in self._pipes.values()):
+            for pipe in self._pipes.values():
+                yield from self._written(pipe)
+            numbers = [p.parts[0].number for p in self._pipes.values() if p.parts]  # type: ignore[union-attr]
+            if numbers:
+                yield from self._pass(min(numbers))
+        for number in sorted(self._events):
+            yield self._events.pop(number)
+
+    def _complete(self, mark: _Mark) -> bool:
+        return not mark.has_event or mark.number in self._events
+
+    def _pass(self, number: int) -> Iterator[Event]:
+        for pipe in self._pipes.values():
+            head = pipe.parts[0] if pipe.parts else None
+            if isinstance(head, _Mark) and head.number == number:
+                pipe.parts.popleft()
+        for known in sorted(n for n in self._events if n <= number):
+            yield self._events.pop(known)
+
+    @staticmethod
+    def _written(pipe: _Pipe) -> Iterator[Written]:
+        pieces = []
+        while pipe.parts and isinstance(pipe.parts[0], bytes):
+            pieces.append(pipe.parts.popleft())
+        if pieces:
+            yield Written(pipe.name, b"".join(pieces))  # type: ignore[arg-type]
+
+    def _tail(self, data: bytearray) -> int:
+        """Return where a mark may begin whose rest has not come yet."""
+        at = data.find(b"\x1b", max(0, len(data) - len(self._prefix)))
+        while at >= 0:
+            if self._prefix.startswith(data[at:]):
+                return at
+            at = data.find(b"\x1b", at + 1)
+        return len(data)

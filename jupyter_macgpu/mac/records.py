@@ -1,0 +1,116 @@
+"""A run and a session as the supervisor remembers them.
+
+Runs on the Mac. Only Python and `wire` may be imported here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..wire.states import FINAL, LIVE, NEXT
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """One execution of one cell.
+
+    Attributes
+    ----------
+    epoch
+        Number of the newest attachment; older ones may not drive the run any more.
+    since
+        Time of the last change of state, in seconds of the supervisor's monotonic clock.
+    asking
+        Mark of the input request that nobody has answered yet, or 0.
+    stopping
+        Why the run is being stopped: ``""``, ``interrupt``, ``kill``, ``timeout``.
+    """
+
+    run: str
+    session: str
+    digest: str
+    size: int
+    origin: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    rank: dict[str, Any] = field(default_factory=dict)
+    state: str = "receiving"
+    epoch: int = 1
+    since: float = 0.0
+    asking: int = 0
+    stopping: str = ""
+    stopped_at: float = 0.0
+    collected: bool = False
+    detail: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def live(self) -> bool:
+        """Whether the run has not ended."""
+        return self.state in LIVE
+
+    @property
+    def kind(self) -> str:
+        """The kind of slot that the run takes."""
+        return "cpu" if self.options.get("cpu") else "gpu"
+
+    def become(self, state: str, now: float) -> None:
+        """Go to `state`.
+
+        Raises
+        ------
+        ValueError
+            If that is no step of `states.NEXT`: a bug on our side.
+        """
+        if state not in NEXT[self.state]:
+            raise ValueError(f"run {self.run} cannot go from {self.state} to {state}")
+        self.state = state
+        self.since = now
+
+    def entry(self) -> dict[str, Any]:
+        """Return what the log of runs keeps at the start of a run."""
+        return {
+            "run": self.run,
+            "session": self.session,
+            "digest": self.digest,
+            "size": self.size,
+            "origin": self.origin,
+            "options": self.options,
+            "rank": self.rank,
+        }
+
+    def listed(self, now: float, position: int | None) -> dict[str, Any]:
+        """Return what a list of runs shows; ages in seconds."""
+        return {
+            **self.entry(),
+            "state": self.state,
+            "epoch": self.epoch,
+            "position": position,
+            "age": round(max(0.0, now - self.since), 3),
+            "final": self.state in FINAL,
+            "collected": self.collected,
+            "detail": self.detail,
+        }
+
+
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """One notebook's tie to this host: one worker in one environment.
+
+    Attributes
+    ----------
+    worker
+        ``none``, ``starting``, ``ready``, or ``ending``.
+    values
+        How many values live there that exist nowhere else.
+    idle_since
+        When its last run ended, in seconds of the supervisor's monotonic clock.
+    """
+
+    session: str
+    client: str
+    notebook: str
+    environment: dict[str, Any] = field(default_factory=dict)
+    worker: str = "none"
+    values: int = 0
+    idle_since: float = 0.0
+    reason: str = ""

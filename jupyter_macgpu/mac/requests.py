@@ -1,0 +1,246 @@
+"""What clients may ask of the supervisor, one method a message.
+
+Runs on the Mac. Only Python and `wire` may be imported here. Pure: no IO, no clock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ..wire import messages as m
+from . import effects as e
+from .records import Run, Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .book import Book
+
+#: Ids of runs and sessions; they become names of files.
+ID = re.compile(r"[0-9a-f]{32}")
+
+
+class Requests:
+    """Does what clients say."""
+
+    def __init__(self, book: Book) -> None:
+        self._book = book
+        self._counter = 0
+        self._acts: dict[type[m.Message], Callable[[int, Any, float], None]] = {
+            m.Submit: self._submit,
+            m.Attach: self._attach,
+            m.Cancel: self._cancel,
+            m.InputReply: self._input_reply,
+            m.Collected: self._collected,
+            m.Fetch: self._fetch,
+            m.ListRuns: self._list_runs,
+            m.Operate: self._operate,
+            m.Remove: self._remove,
+        }
+
+    def heed(self, client: int, message: m.Message, now: float) -> None:
+        """Do what a client says."""
+        act = self._acts.get(type(message))
+        if act is None:
+            self._book.refuse(client, message.kind, "", "not-available", "not available here")
+        else:
+            act(client, message, now)
+
+    def answered(self, session: str, message: m.Operated) -> None:
+        """Pass a worker's answer on to the client that asked."""
+        client, operation = self._book.operations.pop(message.operation, (-1, ""))
+        if client in self._book.clients:
+            self._answer(client, session, message, operation)
+
+    def _submit(self, client: int, message: m.Submit, now: float) -> None:
+        if not (ID.fullmatch(message.run) and ID.fullmatch(message.session)):
+            text = "an id is 32 hexadecimal digits"
+            self._book.refuse(client, "submit", message.run[:80], "bad-id", text)
+            return
+        run = self._book.runs.get(message.run)
+        if run is not None:
+            if run.digest != message.digest:
+                text = "this run id was used before, for something else"
+                self._book.refuse(client, "submit", message.run, "other-payload", text)
+            elif run.state != "receiving":
+                self._book.follow(client, run, 0)
+            return
+        twin = self._twin(message)
+        if twin is not None:
+            text = f"run {twin.run} of this cell is still {twin.state}"
+            detail = {"run": twin.run, "state": twin.state, "age": now - twin.since}
+            self._book.refuse(client, "submit", message.run, "same-cell", text, detail)
+            return
+        self._admit(client, message, now)
+
+    def _admit(self, client: int, message: m.Submit, now: float) -> None:
+        inline = bool(message.buffers)
+        if inline and _digest(message.buffers) != message.digest:
+            text = "the inputs arrived damaged"
+            self._book.refuse(client, "submit", message.run, "damaged", text)
+            return
+        run = Run(
+            run=message.run,
+            session=message.session,
+            digest=message.digest,
+            size=message.size,
+            origin=message.origin,
+            options=message.options,
+            rank=message.rank,
+            since=now,
+        )
+        self._book.runs[run.run] = run
+        self._open_session(client, message)
+        self._book.do(e.OpenJournal(submit=message))
+        self._book.do(e.Log(entry=run.entry()))
+        if inline:
+            self._book.accept(run, now, client)
+        else:
+            run.detail["from"] = client
+            self._book.follow(client, run, 0)
+            self._book.do(e.Receive(client=client, run=run.run, size=run.size, digest=run.digest))
+
+    def _open_session(self, client: int, message: m.Submit) -> None:
+        if message.session in self._book.sessions:
+            return
+        hello = self._book.clients[client]
+        session = Session(
+            session=message.session,
+            client=hello.client,
+            notebook=hello.notebook,
+            environment=message.environment,
+        )
+        self._book.sessions[message.session] = session
+        entry = {
+            "session": session.session,
+            "client": session.client,
+            "notebook": session.notebook,
+            "environment": session.environment,
+        }
+        self._book.do(e.Log(entry=entry))
+
+    def _twin(self, message: m.Submit) -> Run | None:
+        """Return a live run of the same cell of the same notebook, if that is to be refused."""
+        where = (message.origin.get("notebook"), message.origin.get("cell"))
+        if not all(where) or message.options.get("again"):
+            return None
+        for run in self._book.runs.values():
+            if run.live and (run.origin.get("notebook"), run.origin.get("cell")) == where:
+                return run
+        return None
+
+    def _attach(self, client: int, message: m.Attach, now: float) -> None:
+        run = self._book.runs.get(message.run)
+        if run is None:
+            text = "this host does not know that run"
+            self._book.refuse(client, "attach", message.run, "unknown-run", text)
+            return
+        if run.live and not message.watch:
+            run.epoch += 1
+            self._book.tell(run)
+        self._book.follow(client, run, message.offset)
+
+    def _cancel(self, client: int, message: m.Cancel, now: float) -> None:
+        run = self._book.runs.get(message.run)
+        if run is None or not run.live:
+            return
+        if message.epoch != run.epoch:
+            text = "another notebook has attached to this run since"
+            self._book.refuse(client, "cancel", run.run, "older-epoch", text)
+        elif run.state != "started":
+            self._book.end(run, "cancelled", {"what": "cancelled before it was started"}, now)
+            self._book.schedule(now)
+        else:
+            self._book.stop(run, message.how, now)
+
+    def _input_reply(self, client: int, message: m.InputReply, now: float) -> None:
+        run = self._book.runs.get(message.run)
+        if run is None or not run.asking:
+            return
+        if message.epoch != run.epoch:
+            text = "another notebook has attached to this run since"
+            self._book.refuse(client, "input-reply", run.run, "older-epoch", text)
+            return
+        run.asking = 0
+        self._book.do(e.ToWorker(session=run.session, message=message))
+
+    def _collected(self, client: int, message: m.Collected, now: float) -> None:
+        run = self._book.runs.get(message.run)
+        if run is not None and not run.live and not run.collected:
+            run.collected = True
+            self._book.do(e.Log(entry={"run": run.run, "collected": True}))
+            self._book.do(e.Forget(run=run.run, journal=False))
+
+    def _fetch(self, client: int, message: m.Fetch, now: float) -> None:
+        self._book.do(
+            e.SendStored(
+                client=client,
+                stream=message.stream,
+                subject=message.subject,
+                what=message.what,
+                offset=message.offset,
+            )
+        )
+
+    def _list_runs(self, client: int, message: m.ListRuns, now: float) -> None:
+        rows = [
+            run.listed(now, self._book.leases.position(run.run))
+            for run in self._book.runs.values()
+            if message.notebook in ("", run.origin.get("notebook"))
+        ]
+        self._book.send(client, m.Runs(buffers=(json.dumps(rows).encode(),)))
+
+    def _operate(self, client: int, message: m.Operate, now: float) -> None:
+        session = self._book.sessions.get(message.session)
+        if session is None or session.worker == "none":
+            answer = m.Operated(operation=message.operation, error="this session has no worker")
+            self._book.send(client, answer)
+        elif message.action in ("restart", "close"):
+            self._end_session(client, session, message)
+        else:
+            self._counter += 1
+            inner = f"op-{self._counter}"
+            self._book.operations[inner] = (client, message.operation)
+            self._book.do(
+                e.ToWorker(session=session.session, message=replace(message, operation=inner))
+            )
+
+    def _answer(self, client: int, session: str, message: m.Operated, operation: str) -> None:
+        detail = dict(message.detail)
+        if message.size and not message.buffers:
+            detail["stored"] = message.operation
+            self._book.do(e.Keep(session=session, subject=message.operation))
+        self._book.send(client, replace(message, operation=operation, detail=detail))
+
+    def _end_session(self, client: int, session: Session, message: m.Operate) -> None:
+        run = self._book.running(session.session)
+        if run is not None:
+            error = f"run {run.run} is still running there; cancel it first"
+            self._book.send(client, m.Operated(operation=message.operation, error=error))
+            return
+        session.reason = message.action
+        self._book.do(e.EndWorker(session=session.session, polite=True))
+        self._book.send(client, m.Operated(operation=message.operation))
+
+    def _remove(self, client: int, message: m.Remove, now: float) -> None:
+        run = self._book.runs.get(message.run)
+        if run is None:
+            text = "this host does not know that run"
+            self._book.refuse(client, "remove", message.run, "unknown-run", text)
+        elif run.live:
+            text = f"this run is still {run.state}; cancel it first"
+            self._book.refuse(client, "remove", message.run, "live-run", text)
+        else:
+            self._book.drop(run)
+            self._book.send(client, m.Removed(run=run.run))
+
+
+def _digest(buffers: m.Buffers) -> str:
+    digest = hashlib.sha256()
+    for buffer in buffers:
+        digest.update(buffer)
+    return digest.hexdigest()

@@ -1,0 +1,320 @@
+"""The supervisor's body: one loop that reads, lets `supervisor` decide, and carries it out.
+
+Runs on the Mac. Only Python and `wire` may be imported here.
+
+One thread, nothing blocks: a slow client has its own queue, a slow disk is the only thing waited
+for, and a worker that does not answer is a worker that is busy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import selectors
+import shutil
+import signal
+import socket
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from ..wire import messages as m
+from ..wire.connection import Connection
+from . import carry, journal, store
+from .door import ACKNOWLEDGED
+from .endpoint import Endpoint
+from .supervisor import Supervisor
+from .workers import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from . import effects as e
+
+#: Seconds between two looks at limits and processes.
+TICK = 0.5
+#: The same while a worker starts, so that its first cell need not wait.
+TICK_STARTING = 0.005
+
+
+class Client:
+    """One notebook kernel, server or command that is connected."""
+
+    def __init__(self, number: int, endpoint: Endpoint, door: socket.socket | None) -> None:
+        self.number = number
+        self.endpoint = endpoint
+        self.door = door
+        self.greeted = False
+        self.streams = carry.ClientStreams()
+
+
+class Server:
+    """One supervisor process.
+
+    Parameters
+    ----------
+    place
+        Its store, prepared.
+    slots
+        Runs at a time by kind.
+    """
+
+    def __init__(self, place: store.Store, slots: dict[str, int]) -> None:
+        self.place = place
+        self.boot = store.boot_id()
+        self.mind = Supervisor(slots, self.boot)
+        self.selector = selectors.DefaultSelector()
+        self.clients: dict[int, Client] = {}
+        self.workers: dict[str, Worker] = {}
+        self.journals: dict[str, journal.Journal] = {}
+        self.bundles: dict[str, m.Buffers] = {}
+        self.leaving = False
+        self._numbers = 0
+        self._carrier = carry.Carrier(self)
+        entries = journal.compact(place.log)
+        self.log = journal.RunLog(place.log)
+        self.mind.restore(entries, self.now())
+        self._adopt()
+
+    @staticmethod
+    def now() -> float:
+        """Return the time in seconds of the clock that all of this uses."""
+        return time.monotonic()
+
+    def listen(self, listener: socket.socket) -> None:
+        """Serve the doors that come to `listener`."""
+        self.selector.register(listener, selectors.EVENT_READ, lambda _events: self._door(listener))
+
+    def run(self) -> None:
+        """Serve until there is nothing left to do."""
+        wake, waker = os.pipe()
+        os.set_blocking(waker, False)
+        os.set_blocking(wake, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+        self.selector.register(wake, selectors.EVENT_READ, lambda _events: self._child(wake))
+        due = self.now()
+        while not self.leaving:
+            starting = any(worker.hello is None for worker in self.workers.values())
+            for key, events in self.selector.select(TICK_STARTING if starting else TICK):
+                if key.fd in self.selector.get_map():
+                    key.data(events)
+            if starting or self.now() >= due:
+                due = self.now() + TICK
+                self._tick()
+            self._flush()
+
+    def add_client(self, fd_in: int, fd_out: int, door: socket.socket | None = None) -> None:
+        """Serve a client over two descriptors, which become ours."""
+        self._numbers += 1
+        number = self._numbers
+        connection = Connection("supervisor", "client")
+        endpoint = Endpoint(self.selector, fd_in, fd_out, connection, lambda: self._client(number))
+        self.clients[number] = Client(number, endpoint, door)
+
+    def do(self, effects: Iterable[e.Effect]) -> None:
+        """Carry out what was decided."""
+        self._carrier.carry(effects)
+
+    # Clients.
+
+    def _door(self, listener: socket.socket) -> None:
+        link, _ = listener.accept()
+        try:
+            link.settimeout(2.0)
+            _data, fds, _flags, _address = socket.recv_fds(link, 1, 2)
+            if len(fds) != 2:
+                raise OSError("a door came without its channel")
+            for fd in fds:
+                os.set_inheritable(fd, False)
+            link.send(ACKNOWLEDGED)
+        except OSError:
+            link.close()
+            return
+        self.add_client(fds[0], fds[1], link)
+
+    def _client(self, number: int) -> None:
+        client = self.clients.get(number)
+        if client is None:
+            return
+        for message in client.endpoint.messages():
+            self._client_said(client, message)
+        if client.endpoint.gone:
+            self._drop_client(client)
+
+    def _client_said(self, client: Client, message: m.Message) -> None:
+        now = self.now()
+        if isinstance(message, m.Hello):
+            client.greeted = True
+            client.endpoint.send(self._hello())
+            self.do(self.mind.connected(client.number, message, now))
+        elif isinstance(message, m.Ping):
+            client.endpoint.send(m.Pong(number=message.number))
+        elif isinstance(message, m.Goodbye):
+            client.endpoint.gone = True
+        elif isinstance(message, (m.Ack, m.Credit, m.Part)):
+            self._carrier.bulk(client, message, now)
+        elif isinstance(message, m.Submit):
+            self._carrier.submit(client, message, now)
+        elif not isinstance(message, m.Pong):
+            self.do(self.mind.message(client.number, message, now))
+
+    def _drop_client(self, client: Client) -> None:
+        self.clients.pop(client.number, None)
+        client.streams.close()
+        client.endpoint.close()
+        if client.door is not None:
+            client.door.close()
+        if client.greeted:
+            self.do(self.mind.disconnected(client.number, self.now()))
+
+    def _hello(self) -> m.Hello:
+        return m.Hello(
+            role="supervisor",
+            python=".".join(map(str, sys.version_info[:3])),
+            boot=self.boot,
+            store=self.place.identity(),
+            detail={
+                "host": socket.gethostname(),
+                "system": sys.platform,
+                "pid": os.getpid(),
+                "slots": self.mind.slots,
+            },
+        )
+
+    # Workers.
+
+    def start_worker(self, session: str, environment: dict[str, Any]) -> None:
+        """Start the worker of a session."""
+        worker = Worker(self.place, session, self.selector, self._worker)
+        self.workers[session] = worker
+        try:
+            worker.spawn(environment, self.now())
+        except OSError as error:
+            worker.how = {"what": f"its worker could not be started: {error}"}
+
+    def _adopt(self) -> None:
+        for folder in sorted((self.place.root / "workers").iterdir()):
+            worker = Worker(self.place, folder.name, self.selector, self._worker)
+            run = next(
+                (r for r in self.mind.runs.values() if r.session == folder.name and r.live), None
+            )
+            if run is not None and self.place.journal(run.run).exists():
+                worker.noted = self.journal(run.run).mark
+            if worker.adopt():
+                self.workers[folder.name] = worker
+                running = run.run if run is not None and run.state == "started" else ""
+                self.do(self.mind.adopted(folder.name, running, False, self.now()))
+            else:
+                shutil.rmtree(folder, ignore_errors=True)
+        self.do(self.mind.settle(self.now()))
+
+    def _worker(self, worker: Worker) -> None:
+        """Read what a worker says and writes, in one order."""
+        if worker.endpoint is None or self.workers.get(worker.session) is not worker:
+            return
+        for message in worker.endpoint.messages():
+            self._worker_said(worker, message)
+        worker.read()
+        self._pass_on(worker)
+        if worker.endpoint.gone:
+            self._check(worker)
+
+    def _worker_said(self, worker: Worker, message: m.Message) -> None:
+        if isinstance(message, m.Hello):
+            adopted = worker.session in self.mind.sessions and (
+                self.mind.sessions[worker.session].worker == "ready"
+            )
+            worker.opened(message, int(message.detail.get("mark", 0)) if adopted else 0)
+            if not adopted:
+                self.do(self.mind.worker_ready(worker.session, self.now()))
+        elif isinstance(message, m.Event):
+            if worker.merger is not None:
+                worker.merger.event(message)
+        elif isinstance(message, m.Ping):
+            worker.send(m.Pong(number=message.number))
+        else:
+            self.do(self.mind.worker_said(worker.session, message, self.now()))
+
+    def _pass_on(self, worker: Worker, everything: bool = False) -> None:
+        if worker.merger is None:
+            return
+        for item in worker.merger.drain() if everything else worker.merger.take():
+            if isinstance(item, m.Event):
+                self.do(self.mind.worker_said(worker.session, item, self.now()))
+            else:
+                self.do(self.mind.worker_wrote(worker.session, item.name, item.data))
+
+    def _check(self, worker: Worker) -> None:
+        """End a worker's story if its process has ended: first what it said, then that."""
+        if worker.check(self.now()):
+            return
+        del self.workers[worker.session]
+        if worker.endpoint is not None:
+            for message in worker.endpoint.messages():
+                self._worker_said(worker, message)
+        worker.read()
+        self._pass_on(worker, everything=True)
+        how = dict(worker.how or {})
+        if worker.hello is None:
+            how["log"] = worker.start_log()
+        worker.close()
+        self.do(self.mind.worker_gone(worker.session, how, self.now()))
+
+    # The loop's own.
+
+    def journal(self, run: str) -> journal.Journal:
+        """Return a run's journal, opened once."""
+        if run not in self.journals:
+            self.journals[run] = journal.Journal(self.place.journal(run), run)
+        return self.journals[run]
+
+    def _child(self, wake: int) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(wake, 4096)
+        for worker in list(self.workers.values()):
+            self._check(worker)
+
+    def _tick(self) -> None:
+        for worker in list(self.workers.values()):
+            if not worker.reached:
+                worker.reach()
+            self._check(worker)
+        self.do(self.mind.tick(self.now()))
+        self._carrier.tidy()
+
+    def _flush(self) -> None:
+        for client in list(self.clients.values()):
+            self._carrier.pump(client, self.now())
+            client.endpoint.flush()
+            if client.endpoint.gone:
+                self._drop_client(client)
+        for worker in self.workers.values():
+            if worker.endpoint is not None:
+                worker.endpoint.flush()
+
+
+def main() -> None:
+    """Be the supervisor of this account on this host, if no other is."""
+    os.umask(0o077)
+    place = store.Store(store.default_root())
+    place.prepare()
+    lock = os.open(place.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    slots = {"gpu": int(os.environ.get("MACGPU_SLOTS", "1")), "cpu": os.cpu_count() or 1}
+    server = Server(place, slots)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    place.socket.unlink(missing_ok=True)
+    with store.bindable(place.socket) as path:
+        listener.bind(path)
+    listener.listen(64)
+    listener.setblocking(False)
+    server.listen(listener)
+    server.run()
+    place.socket.unlink(missing_ok=True)

@@ -1,0 +1,215 @@
+"""Where things are kept on the host, and with which rights.
+
+Runs on the Mac. Only Python and `wire` may be imported here.
+
+Everything lives in one folder of the account, 0700, never in a temporary folder: macOS deletes
+files there after three days. One store belongs to one machine (a home may be shared over NFS) and
+one instance name.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import secrets
+import socket
+import stat
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Longest path of a Unix socket that every system takes, in bytes (macOS: 104 with the end).
+MAX_SOCKET_PATH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The folder of one supervisor.
+
+    Parameters
+    ----------
+    root
+        The folder; made, with its rights, by `prepare`.
+    """
+
+    root: Path
+
+    @property
+    def socket(self) -> Path:
+        """Socket that the doors connect to."""
+        return self.root / "socket"
+
+    @property
+    def lock(self) -> Path:
+        """File that the living supervisor holds locked."""
+        return self.root / "lock"
+
+    @property
+    def log(self) -> Path:
+        """The log of runs."""
+        return self.root / "log"
+
+    def journal(self, run: str) -> Path:
+        """Return the file of a run's submission, output and end."""
+        return self.root / "runs" / f"{run}.journal"
+
+    def inputs(self, run: str) -> Path:
+        """Return the file of a run's inputs that were too large for its journal."""
+        return self.root / "runs" / f"{run}.inputs"
+
+    def result(self, run: str) -> Path:
+        """Return the file of a run's result that was too large for its journal."""
+        return self.root / "runs" / f"{run}.result"
+
+    def worker(self, session: str) -> Path:
+        """Return the folder of a session's worker: socket, identity, results."""
+        return self.root / "workers" / session
+
+    def folder(self, session: str) -> Path:
+        """Return the working folder of a session's cells."""
+        return self.root / "sessions" / session
+
+    def identity(self) -> str:
+        """Return the store's own random id, made at its first use.
+
+        A store that was deleted and made again is another one: what it does not know may
+        have run all the same.
+        """
+        path = self.root / "id"
+        try:
+            return path.read_text()
+        except FileNotFoundError:
+            path.write_text(secrets.token_hex(8))
+            return path.read_text()
+
+    def prepare(self) -> None:
+        """Make the folders.
+
+        Raises
+        ------
+        PermissionError
+            If one of them exists and is not ours alone.
+        """
+        for path in (self.root, *(self.root / name for name in ("runs", "workers", "sessions"))):
+            private(path)
+
+
+def default_root() -> Path:
+    """Return the store of this account, machine and instance.
+
+    ``MACGPU_STATE`` names another state folder, ``MACGPU_INSTANCE`` another instance.
+    """
+    return state_folder() / machine_id() / os.environ.get("MACGPU_INSTANCE", "main")
+
+
+def state_folder() -> Path:
+    """Return the folder that all our state is kept in."""
+    if "MACGPU_STATE" in os.environ:
+        return Path(os.environ["MACGPU_STATE"])
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "macgpu"
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "macgpu"
+
+
+def private(path: Path) -> None:
+    """Make a folder that is ours alone, as tmux does for its sockets.
+
+    Raises
+    ------
+    PermissionError
+        If it is a link, not ours, or open to others.
+    """
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    info = path.lstat()
+    if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid() or info.st_mode & 0o077:
+        raise PermissionError(f"{path} must be a folder of yours with mode 0700")
+
+
+def machine_id() -> str:
+    """Return a name for this machine that outlives its host name."""
+    for path in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
+        try:
+            text = Path(path).read_text().strip()
+        except OSError:
+            continue
+        if text:
+            return text[:32]
+    return _sysctl("kern.uuid") or socket.gethostname().replace("/", "-")
+
+
+def boot_id() -> str:
+    """Return a name for this boot of the machine."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return _sysctl("kern.bootsessionuuid") or "unknown"
+
+
+def process_start(pid: int) -> str:
+    """Return when a process started, in the system's own words; ``""`` if there is none.
+
+    With the process id it names a process for ever: ids are used again.
+    """
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return "" if Path("/proc/self").exists() else _ps_start(pid)
+    except OSError:
+        return ""
+    fields = text.rpartition(")")[2].split()
+    return "" if fields[0] == "Z" else fields[19]
+
+
+@contextmanager
+def bindable(path: Path) -> Iterator[str]:
+    """Give a name for a socket's path that fits the system's limit.
+
+    Where the path is too long, the name is relative to its folder, which is the working
+    folder meanwhile.
+    """
+    if len(os.fsencode(path)) <= MAX_SOCKET_PATH:
+        yield str(path)
+        return
+    back = os.open(".", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.chdir(path.parent)
+        yield path.name
+    finally:
+        os.fchdir(back)
+        os.close(back)
+
+
+def sync(fd: int) -> None:
+    """Bring a file to the disk; on macOS past the disk's own cache (F_FULLFSYNC)."""
+    if sys.platform == "darwin":
+        import fcntl
+
+        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+    else:
+        os.fsync(fd)
+
+
+def _sysctl(name: str) -> str:
+    if sys.platform != "darwin":
+        return ""
+    size = ctypes.c_size_t(64)
+    value = ctypes.create_string_buffer(64)
+    libc = ctypes.CDLL(None)
+    if libc.sysctlbyname(name.encode(), value, ctypes.byref(size), None, 0) != 0:
+        return ""
+    return value.value.decode("ascii", "replace")
+
+
+def _ps_start(pid: int) -> str:
+    import subprocess
+
+    done = subprocess.run(
+        ["/bin/ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip()

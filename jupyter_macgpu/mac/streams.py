@@ -1,0 +1,156 @@
+"""Journals to those who follow them, and bulk both ways, each at the pace of its receiver.
+
+Runs on the Mac. Only Python and `wire` may be imported here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ..wire import bulk
+from ..wire import messages as m
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .journal import Journal
+
+_ENDLESS = 1 << 62
+
+
+class Follower:
+    """Sends one run's records to one client from an offset on.
+
+    The client acknowledges what it has shown; at most a window of bytes is under way.
+    """
+
+    def __init__(self, journal: Journal, offset: int) -> None:
+        self.journal = journal
+        self.position = min(max(offset, journal.base), journal.end)
+        self.finished = False
+        self._window = bulk.Window(_ENDLESS, self.position)
+
+    def acknowledge(self, offset: int, now: float) -> None:
+        """Note that the client has shown everything before `offset`."""
+        self._window.credit(offset, now)
+
+    def fresh(self, output: m.Output, now: float) -> m.Output | None:
+        """Return a record that was just written, if it is the next one and there is room."""
+        if output.start != self.position or not self._window.room():
+            return None
+        self._took(output, now)
+        return output
+
+    def more(self, epoch: int, now: float) -> list[m.Message]:
+        """Return records that may be sent now; the end when it is its turn."""
+        records: list[m.Message] = []
+        if self.finished or (self.position >= self.journal.end and not self.journal.closed):
+            return records
+        for record in self.journal.read(self.position):
+            if isinstance(record, m.End):
+                self.finished = True
+                records.append(replace(record, epoch=epoch))
+                break
+            if not self._window.room():
+                break
+            self._took(record, now)
+            records.append(record)
+        return records
+
+    def _took(self, output: m.Output, now: float) -> None:
+        self._window.add(output.end - output.start, now)
+        self.position = output.end
+
+
+class Outgoing:
+    """Sends stored bytes to a client as one bulk stream."""
+
+    def __init__(self, stream: str, source: Path | memoryview, start: int, total: int) -> None:
+        self.stream = stream
+        self._source = source
+        self._start = start
+        self._window = bulk.Window(total, 0)
+        self._fd = -1 if isinstance(source, memoryview) else os.open(source, os.O_RDONLY)
+
+    @property
+    def done(self) -> bool:
+        """Whether the client has all of it."""
+        return self._window.done
+
+    def credit(self, offset: int, now: float) -> None:
+        """Note what the client has taken."""
+        self._window.credit(offset, now)
+
+    def more(self, now: float) -> list[m.Message]:
+        """Return the parts that may be sent now."""
+        parts: list[m.Message] = []
+        while size := self._window.room():
+            at = self._window.sent
+            data = self._read(self._start + at, size)
+            if not data:
+                break
+            total = self._window.total
+            parts.append(m.Part(stream=self.stream, offset=at, total=total, buffers=(data,)))
+            self._window.add(len(data), now)
+        return parts
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._fd >= 0:
+            os.close(self._fd)
+
+    def _read(self, at: int, size: int) -> bytes | memoryview:
+        if isinstance(self._source, memoryview):
+            return self._source[at : at + size]
+        return os.pread(self._fd, size, at)
+
+
+class Incoming:
+    """Takes one run's bundle from a client's parts into a file."""
+
+    def __init__(self, path: Path, size: int, digest: str) -> None:
+        self._path = path
+        self._partial = path.with_suffix(".partial")
+        self._size = size
+        self._expected = digest
+        self._digest = hashlib.sha256()
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+        self._fd = os.open(self._partial, flags, 0o600)
+        self.offset = 0
+
+    @property
+    def done(self) -> bool:
+        """Whether all bytes are here."""
+        return self.offset >= self._size
+
+    def take(self, part: m.Part) -> str:
+        """Write one part; return what is wrong, or ``""``."""
+        if part.offset != self.offset or part.total != self._size:
+            return "the inputs arrived out of order"
+        for buffer in part.buffers:
+            view = memoryview(buffer)
+            self.offset += view.nbytes
+            if self.offset > self._size:
+                return "more inputs arrived than were announced"
+            self._digest.update(view)
+            while view:
+                view = view[os.write(self._fd, view) :]
+        return ""
+
+    def finish(self) -> str:
+        """Put the file in its place; return what is wrong, or ``""``."""
+        self.close()
+        if self._digest.hexdigest() != self._expected:
+            self._partial.unlink(missing_ok=True)
+            return "the inputs arrived damaged"
+        self._partial.replace(self._path)
+        return ""
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1

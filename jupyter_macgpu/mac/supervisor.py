@@ -1,0 +1,269 @@
+"""The supervisor's mind: what happens in, what is to be done out.
+
+Runs on the Mac. Only Python and `wire` may be imported here.
+
+Rule 1: pure. No IO and no clock: each call brings the time, and returns effects (`effects`) that
+`serve` carries out in their order. So every schedule of losses and crashes can be replayed in a
+test.
+
+Rule 2: a run goes forward only (`states.NEXT`). Its id is known for ever after, so the same id
+again attaches, and a run that was started is never started again.
+
+Rule 3: the record of a step is written before the step is taken: `Log` stands before what it
+records in the list of effects.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..wire import messages as m
+from ..wire.states import FINAL
+from . import effects as e
+from .book import Book
+from .leases import Waiting
+from .records import Run, Session
+from .requests import Requests
+
+#: Seconds after which an idle worker ends: without values that exist nowhere else, and with.
+IDLE_EMPTY = 30 * 60.0
+IDLE_HOLDING = 8 * 60 * 60.0
+#: Seconds that a run has to obey an interrupt which its time limit caused.
+GRACE = 10.0
+#: Seconds without clients, workers and queue after which the supervisor leaves.
+IDLE_EXIT = 10 * 60.0
+#: Ended runs that are remembered, and how long, in seconds, the others are.
+KEPT_RUNS = 1000
+
+
+class Supervisor:
+    """One account's runs on one host.
+
+    Parameters
+    ----------
+    slots
+        Runs at a time by kind of slot.
+    boot
+        Identity of this boot of the host.
+    """
+
+    def __init__(self, slots: dict[str, int], boot: str) -> None:
+        self._book = Book(slots, boot)
+        self._requests = Requests(self._book)
+        self._idle_since = 0.0
+
+    @property
+    def runs(self) -> dict[str, Run]:
+        """All runs by id."""
+        return self._book.runs
+
+    @property
+    def sessions(self) -> dict[str, Session]:
+        """All sessions by id."""
+        return self._book.sessions
+
+    @property
+    def slots(self) -> dict[str, int]:
+        """Slots by kind."""
+        return self._book.leases.slots
+
+    # What happens: each of these returns the effects, in order.
+
+    def connected(self, client: int, hello: m.Hello, now: float) -> list[e.Effect]:
+        """Note a client; a notebook's new kernel ends the worker of its old one."""
+        self._book.clients[client] = hello
+        for session in self._book.sessions.values():
+            if session.notebook == hello.notebook and session.client != hello.client:
+                self._book.retire(session)
+        return self._book.done()
+
+    def disconnected(self, client: int, now: float) -> list[e.Effect]:
+        """Forget a client. Its runs go on."""
+        self._book.clients.pop(client, None)
+        for run in [run for run in self._book.runs.values() if run.state == "receiving"]:
+            if run.detail.get("from") == client:
+                self._book.drop(run)
+        return self._book.done()
+
+    def message(self, client: int, message: m.Message, now: float) -> list[e.Effect]:
+        """Do what a client says."""
+        self._requests.heed(client, message, now)
+        return self._book.done()
+
+    def uploaded(self, run_id: str, now: float, problem: str = "") -> list[e.Effect]:
+        """Note that a run's bundle is whole and right, or what is wrong with it."""
+        run = self._book.runs.get(run_id)
+        if run is not None and run.state == "receiving":
+            if problem:
+                client = run.detail["from"]
+                self._book.drop(run)
+                if client in self._book.clients:
+                    self._book.refuse(client, "submit", run_id, "damaged", problem)
+            else:
+                self._book.accept(run, now)
+        return self._book.done()
+
+    def worker_ready(self, session_id: str, now: float) -> list[e.Effect]:
+        """Note that a session's worker takes messages."""
+        session = self._book.sessions[session_id]
+        session.worker = "ready"
+        session.idle_since = now
+        for run in self._book.runs.values():
+            if run.session == session_id and run.live and run.run in self._book.leases.holding():
+                self._book.start(run, session, now)
+        return self._book.done()
+
+    def worker_said(self, session_id: str, message: m.Message, now: float) -> list[e.Effect]:
+        """Do what a worker says; its events come here in the order of its output."""
+        if isinstance(message, m.Event):
+            self._event(session_id, message, now)
+        elif isinstance(message, m.Operated):
+            self._requests.answered(session_id, message)
+        return self._book.done()
+
+    def worker_wrote(self, session_id: str, name: str, data: bytes) -> list[e.Effect]:
+        """Append what a worker wrote to the journal of its run."""
+        run = self._book.running(session_id)
+        if run is not None:
+            self._book.do(
+                e.Append(run=run.run, what="stream", content={"name": name}, buffers=(data,))
+            )
+        return self._book.done()
+
+    def worker_gone(self, session_id: str, how: dict[str, Any], now: float) -> list[e.Effect]:
+        """Note a worker's death: its run ends with what is known of it."""
+        session = self._book.sessions[session_id]
+        started = session.worker != "starting"
+        session.worker, session.values = "none", 0
+        for run in [
+            run for run in self._book.runs.values() if run.session == session_id and run.live
+        ]:
+            if run.state == "started":
+                state = "cancelled" if run.stopping in ("kill", "timeout") else "died"
+                self._book.end(run, state, {**how, "stopping": run.stopping}, now)
+            elif not started:
+                self._book.end(run, "died", {**how, "phase": "start"}, now)
+        if session.reason == "close":
+            del self._book.sessions[session_id]
+        self._book.schedule(now)
+        return self._book.done()
+
+    def tick(self, now: float) -> list[e.Effect]:
+        """Look at what is due. Called about once a second."""
+        for run in [run for run in self._book.runs.values() if run.live]:
+            self._check_limits(run, now)
+        for session in self._book.sessions.values():
+            limit = IDLE_HOLDING if session.values else IDLE_EMPTY
+            if self._book.is_idle(session) and now - session.idle_since > limit:
+                self._book.retire(session)
+        self._purge()
+        busy = self._book.clients or any(s.worker != "none" for s in self._book.sessions.values())
+        if busy or self._book.leases.waiting():
+            self._idle_since = now
+        elif now - self._idle_since > IDLE_EXIT:
+            self._book.do(e.Exit())
+        return self._book.done()
+
+    def forget(self, run_id: str) -> list[e.Effect]:
+        """Unmake a run that could not be written down; it was never accepted."""
+        self._book.done()
+        self._book.runs.pop(run_id, None)
+        return [e.Forget(run=run_id, journal=True)]
+
+    # After a start: what the log says, and which workers live.
+
+    def restore(self, entries: list[dict[str, Any]], now: float) -> None:
+        """Take up the log of an earlier supervisor, oldest entry first. Called once, first."""
+        self._idle_since = now
+        for entry in entries:
+            if "notebook" in entry:
+                self._book.sessions.setdefault(entry["session"], Session(**entry))
+                continue
+            known = self._book.runs.get(entry["run"])
+            if known is None:
+                if "digest" in entry:
+                    self._book.runs[entry["run"]] = Run(**entry, since=now)
+                continue
+            known.state = entry.get("state", known.state)
+            known.collected = entry.get("collected", known.collected)
+            known.detail |= entry.get("detail", {})
+
+    def adopted(self, session_id: str, run_id: str, finished: bool, now: float) -> list[e.Effect]:
+        """Note a living worker of an earlier supervisor and the run that it is in."""
+        session = self._book.sessions.setdefault(
+            session_id, Session(session=session_id, client="", notebook="")
+        )
+        session.worker = "ready"
+        session.idle_since = now
+        run = self._book.runs.get(run_id)
+        if run is not None and run.state == "started":
+            self._book.leases.hold(Waiting(run=run.run, session=session_id, kind=run.kind))
+            if not finished:
+                self._book.do(e.Append(run=run.run, what="gap", content={"at_most": 64 * 1024}))
+        return self._book.done()
+
+    def settle(self, now: float) -> list[e.Effect]:
+        """After all adoptions: end what nobody runs any more, queue what was never started."""
+        holding = set(self._book.leases.holding())
+        for run in [run for run in self._book.runs.values() if run.live and run.run not in holding]:
+            if run.state == "started":
+                rebooted = run.detail.get("boot") != self._book.boot
+                what = "the host restarted" if rebooted else "its worker is gone"
+                self._book.end(run, "lost" if rebooted else "died", {"what": what}, now)
+            elif run.state == "receiving":
+                self._book.drop(run)
+            else:
+                self._book.wait(run)
+        self._book.schedule(now)
+        return self._book.done()
+
+    # Small things that the above says.
+
+    def _event(self, session_id: str, event: m.Event, now: float) -> None:
+        run = self._book.runs.get(event.run)
+        if run is None or run.state != "started" or run.session != session_id:
+            return
+        if event.what == "finished":
+            self._finish(run, event, now)
+            return
+        if event.what == "input_request":
+            run.asking = event.mark
+        self._book.do(
+            e.Append(
+                run=run.run,
+                what=event.what,
+                content=event.content,
+                buffers=event.buffers,
+                mark=event.mark,
+            )
+        )
+        self._book.do(e.ToWorker(session=session_id, message=m.Noted(mark=event.mark)))
+
+    def _finish(self, run: Run, event: m.Event, now: float) -> None:
+        content = event.content
+        interrupted = (content.get("error") or {}).get("ename") == "KeyboardInterrupt"
+        state = "ok" if content.get("status") == "ok" else "error"
+        if state == "error" and run.stopping and interrupted:
+            state = "cancelled"
+        session = self._book.sessions[run.session]
+        session.values = int(content.get("live") or 0)
+        summary = {**content, "stopping": run.stopping}
+        self._book.end(run, state, summary, now, event)
+        self._book.do(e.ToWorker(session=run.session, message=m.Noted(mark=event.mark)))
+        self._book.schedule(now)
+
+    def _check_limits(self, run: Run, now: float) -> None:
+        timeout, wait = run.options.get("timeout"), run.options.get("wait")
+        if run.state == "started" and timeout and not run.stopping and now - run.since > timeout:
+            self._book.stop(run, "timeout", now)
+        elif run.stopping == "timeout" and now - run.stopped_at > GRACE:
+            run.stopped_at = now
+            self._book.do(e.EndWorker(session=run.session))
+        elif run.state in ("accepted", "queued") and wait and now - run.since > wait:
+            self._book.end(run, "cancelled", {"what": f"it waited longer than {wait:g} s"}, now)
+            self._book.schedule(now)
+
+    def _purge(self) -> None:
+        ended = [run for run in self._book.runs.values() if run.state in FINAL and run.collected]
+        for run in ended[: max(0, len(ended) - KEPT_RUNS)]:
+            self._book.drop(run)

@@ -1,0 +1,320 @@
+"""Worker processes: started, spoken to, interrupted, ended, taken over.
+
+Runs on the Mac. Only Python and `wire` may be imported here.
+
+A worker listens on a socket in its own folder and is spoken to alike by the supervisor that started
+it and by a later one. It creates its own output pipes and hands their read ends to whoever
+connects, so no death of a supervisor makes it write into nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..wire import messages as m
+from ..wire.connection import Connection
+from . import store
+from .endpoint import Endpoint
+from .merge import PIPES, Merger
+
+if TYPE_CHECKING:
+    import selectors
+    from collections.abc import Callable
+
+#: Seconds from the request to leave to SIGTERM's successor.
+PATIENCE = 5.0
+#: Seconds that a worker may take until it listens.
+START = 60.0
+_CHUNK = 64 * 1024
+#: Bytes taken from one pipe before others get their turn.
+_TURN = 16 * _CHUNK
+
+
+class Worker:
+    """One worker process, as its supervisor sees it.
+
+    Parameters
+    ----------
+    place
+        The store.
+    session
+        The session whose cells it runs.
+    selector
+        The loop's.
+    happened
+        Called with the worker whenever something may have changed.
+    """
+
+    def __init__(
+        self,
+        place: store.Store,
+        session: str,
+        selector: selectors.BaseSelector,
+        happened: Callable[[Worker], None],
+    ) -> None:
+        self.session = session
+        self.folder = place.worker(session)
+        self.cwd = place.folder(session)
+        self.pid = 0
+        self.start = ""
+        self.hello: m.Hello | None = None
+        self.endpoint: Endpoint | None = None
+        self.merger: Merger | None = None
+        self.noted = 0
+        self.how: dict[str, Any] | None = None
+        self.deadline = 0.0
+        self.next_signal: signal.Signals | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._selector = selector
+        self._happened = happened
+        self._link: socket.socket | None = None
+        self._pipes: dict[str, int] = {}
+
+    # Getting one.
+
+    def spawn(self, environment: dict[str, Any], now: float) -> None:
+        """Start the process; it is reached by `reach` when it listens.
+
+        Raises
+        ------
+        OSError
+            If it cannot be started.
+        """
+        store.private(self.folder)
+        store.private(self.cwd)
+        for name in ("socket", "worker.json", "interrupt"):
+            (self.folder / name).unlink(missing_ok=True)
+        python = environment.get("python") or sys.executable
+        log = os.open(
+            self.folder / "log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600
+        )
+        try:
+            self._process = subprocess.Popen(
+                [
+                    python,
+                    "-P",
+                    "-c",
+                    _bootstrap(),
+                    "--dir",
+                    str(self.folder),
+                    "--session",
+                    self.session,
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.cwd,
+                start_new_session=True,
+            )
+        finally:
+            os.close(log)
+        self.pid = self._process.pid
+        self.start = store.process_start(self.pid)
+        self.deadline = now + START
+
+    def adopt(self) -> bool:
+        """Find the living process of an earlier supervisor; return whether there is one."""
+        try:
+            known = json.loads((self.folder / "worker.json").read_text())
+            self.pid, self.start = int(known["pid"]), str(known["start"])
+        except (OSError, ValueError, KeyError):
+            return False
+        return self.start != "" and store.process_start(self.pid) == self.start and self.reach()
+
+    def reach(self) -> bool:
+        """Connect to the worker's socket if it listens; return whether it does."""
+        link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            with store.bindable(self.folder / "socket") as path:
+                link.connect(path)
+        except OSError:
+            link.close()
+            return False
+        self._link = link
+        self._selector.register(link, 1, self._receive_pipes)
+        return True
+
+    @property
+    def reached(self) -> bool:
+        """Whether there is a connection."""
+        return self._link is not None or self.endpoint is not None
+
+    def _receive_pipes(self, _events: int) -> None:
+        assert self._link is not None
+        link, self._link = self._link, None
+        self._selector.unregister(link)
+        _data, fds, _flags, _address = socket.recv_fds(link, 1, len(PIPES))
+        if len(fds) != len(PIPES):
+            for fd in (*fds, link.detach()):
+                os.close(fd)
+            return
+        for name, fd in zip(PIPES, fds, strict=True):
+            os.set_blocking(fd, False)
+            os.set_inheritable(fd, False)
+            self._pipes[name] = fd
+        fd = link.detach()
+        connection = Connection("supervisor", "worker")
+        self.endpoint = Endpoint(self._selector, fd, fd, connection, self._changed)
+        self.endpoint.send(m.Hello(role="supervisor", detail={"noted": self.noted}))
+        self.endpoint.flush()
+
+    def opened(self, hello: m.Hello, salvage: int) -> None:
+        """Begin to read the output, after the worker's hello."""
+        self.hello = hello
+        self.merger = Merger(str(hello.detail.get("nonce", "")), salvage)
+        self.hold(False)
+
+    # Speaking.
+
+    def send(self, message: m.Message) -> None:
+        """Say something to the worker."""
+        if self.endpoint is not None:
+            self.endpoint.send(message)
+
+    def interrupt(self, run: str, epoch: int) -> None:
+        """Raise KeyboardInterrupt in `run`, if that is what the worker is in."""
+        named = self.folder / "interrupt"
+        fresh = named.with_suffix(".new")
+        fresh.write_text(f"{run} {epoch}")
+        fresh.replace(named)
+        self.signal(signal.SIGINT)
+
+    def end(self, now: float, polite: bool) -> None:
+        """Ask the worker to leave, or make it; after `PATIENCE` the group is killed."""
+        if polite:
+            self.send(m.Goodbye(reason="the supervisor ends this worker"))
+            if self.endpoint is not None:
+                self.endpoint.flush()
+        else:
+            self.signal(signal.SIGTERM)
+        self.next_signal = signal.SIGKILL
+        self.deadline = now + PATIENCE
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the worker's process group, if it is still that process."""
+        if self.how is None and self.pid and store.process_start(self.pid) == self.start:
+            try:
+                os.killpg(self.pid, number)
+            except ProcessLookupError:
+                return
+
+    # Reading.
+
+    def hold(self, held: bool) -> None:
+        """Stop or go on reading what the worker writes, so that it waits."""
+        for fd in self._pipes.values():
+            registered = fd in self._selector.get_map()
+            if held and registered:
+                self._selector.unregister(fd)
+            elif not held and not registered:
+                self._selector.register(fd, 1, lambda _events: self._changed())
+
+    def read(self) -> None:
+        """Take what is in the pipes now, a fair share of it."""
+        if self.merger is None:
+            return
+        for name, fd in list(self._pipes.items()):
+            taken = 0
+            while taken < _TURN:
+                try:
+                    data = os.read(fd, _CHUNK)
+                except BlockingIOError:
+                    break
+                if not data:
+                    self._close_pipe(name)
+                    break
+                self.merger.feed(name, data)
+                taken += len(data)
+                if len(data) < _CHUNK:
+                    break
+
+    # The end.
+
+    def check(self, now: float) -> bool:
+        """Look whether the process lives; return False when it does not, with `how` set."""
+        if self.how is not None:
+            return False
+        if self._process is not None:
+            pid, status, usage = os.wait4(self._process.pid, os.WNOHANG)
+            if pid == 0:
+                return self._escalate(now)
+            self._process.returncode = os.waitstatus_to_exitcode(status)
+            peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+            self.how = how_ended(self._process.returncode, peak)
+        elif store.process_start(self.pid) != self.start:
+            self.how = {"what": "its worker ended; how is not known"}
+        else:
+            return self._escalate(now)
+        self._reap()
+        return False
+
+    def close(self) -> None:
+        """Close all descriptors."""
+        for name in list(self._pipes):
+            self._close_pipe(name)
+        if self._link is not None:
+            self._selector.unregister(self._link)
+            self._link.close()
+        if self.endpoint is not None:
+            self.endpoint.close()
+
+    def start_log(self) -> str:
+        """Return the end of what the worker wrote before it could speak."""
+        try:
+            return (self.folder / "log").read_text(errors="replace")[-2000:]
+        except OSError:
+            return ""
+
+    def _escalate(self, now: float) -> bool:
+        if self.next_signal is not None and now > self.deadline:
+            self.signal(self.next_signal)
+        elif self.hello is None and now > self.deadline:
+            self.signal(signal.SIGKILL)
+        return True
+
+    def _reap(self) -> None:
+        """End what is left of the process group: a dead worker's children are nobody's."""
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            return
+
+    def _close_pipe(self, name: str) -> None:
+        fd = self._pipes.pop(name)
+        if fd in self._selector.get_map():
+            self._selector.unregister(fd)
+        os.close(fd)
+
+    def _changed(self) -> None:
+        self._happened(self)
+
+
+def how_ended(code: int, peak: int) -> dict[str, Any]:
+    """Say in words and values how a process ended.
+
+    Parameters
+    ----------
+    code
+        As `os.waitstatus_to_exitcode` gives it: negative for a signal.
+    peak
+        Its largest resident size in bytes.
+    """
+    if code < 0:
+        name = signal.Signals(-code).name
+        return {"what": f"its worker was ended by {name}", "signal": name, "peak": peak}
+    return {"what": f"its worker exited with code {code}", "exit": code, "peak": peak}
+
+
+def _bootstrap() -> str:
+    package = str(Path(__file__).parents[2])
+    return (
+        f"import sys; sys.path.append({package!r}); "
+        "from jupyter_macgpu.mac.worker.process import main; sys.exit(main())"
+    )
