@@ -1,0 +1,235 @@
+"""One run: inputs in, the cell, changes out."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from ...wire import content as wire_content
+from ...wire.values.receive import InputNotLoadable, Received, receive
+from .cell import Cell, open_cell
+from .device import default_device
+from .display import ResultHook, as_json
+from .trouble import Trouble, input_not_loaded, not_returned, not_started, not_stored
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from IPython.core.interactiveshell import ExecutionResult
+
+    from ...wire.messages import Execute
+    from ...wire.values.changes import Changes
+    from .asking import Asking
+    from .gate import Gate
+    from .holdings import Holdings
+    from .outlet import Outlet
+    from .results import Results
+    from .shell import ZMQInteractiveShell
+
+#: Characters of an error's text that go with the message; all of it is in the bundle.
+_SHORT = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Executor:
+    """Runs cells. On the main thread, one at a time.
+
+    Attributes
+    ----------
+    results
+        Where results are put.
+    """
+
+    shell: ZMQInteractiveShell
+    gate: Gate
+    outlet: Outlet
+    asking: Asking
+    holdings: Holdings
+    results: Results
+
+    async def run(self, message: Execute) -> None:
+        """Run a cell and tell how it ended. Nothing that goes wrong is raised."""
+        times = [time.perf_counter()]
+        self.gate.begin(message.run)
+        try:
+            cell = open_cell(message)
+            received = self._load(cell)
+        except Exception as error:  # whatever an input's own code raises
+            self.gate.end()
+            self._fail(_why_not_started(error), times)
+            return
+        times.append(time.perf_counter())
+        with _environment(cell.environ), self._device(cell):
+            self.asking.allow(cell.can_ask)
+            outcome = await self.shell.run_user_cell(
+                cell.source, cell.execution_count, cell.cell_id
+            )
+        self.gate.end()
+        self._leave_if_forked()
+        times.append(time.perf_counter())
+        self._return(message.run, cell, received, outcome, times)
+
+    def _load(self, cell: Cell) -> Received:
+        self.holdings.settle(cell.held)
+        try:
+            received = receive(
+                cell.stream,
+                cell.buffers,
+                self.shell.user_ns,
+                live=self.holdings.all(),
+                register_source=self._register_source,
+                number_of=self.number_of,
+            )
+        except InputNotLoadable as error:
+            raise input_not_loaded(cell.names, error) from None
+        self.holdings.forget_recent()
+        return received
+
+    def _leave_if_forked(self) -> None:
+        # The cell forked, and the child came back as if it were the worker.
+        if self.outlet.forked:
+            os._exit(0)
+
+    def _return(
+        self,
+        run: str,
+        cell: Cell,
+        received: Received,
+        outcome: ExecutionResult,
+        times: list[float],
+    ) -> None:
+        result = () if outcome.result is None else (outcome.result,)
+        error = self._error(outcome)
+        try:
+            changes = received.changes(
+                self.shell.user_ns,
+                run=run,
+                host=cell.host,
+                result=result,
+                only=cell.only,
+                limits=cell.limits,
+            )
+        except Exception as problem:  # whatever a value's own code raises
+            self._fail(not_returned(problem), times)
+            return
+        finally:
+            self._hook().forget()
+            # These hold the cell's error, and with it every variable of its frames.
+            outcome.result = outcome.error_in_exec = outcome.error_before_exec = None
+        self.holdings.add(changes)
+        times.append(time.perf_counter())
+        summary = self._summary(error, times) | _summary_of(changes)
+        try:
+            self._finish(run, summary, changes)
+        except OSError as problem:
+            self._fail(not_stored(problem), times)
+
+    def _error(self, outcome: ExecutionResult) -> dict[str, str] | None:
+        error = outcome.error_before_exec or outcome.error_in_exec
+        if error is not None:
+            return {"ename": type(error).__name__, "evalue": str(error)}
+        if self.shell.failed_to_show and self.shell.last_error:
+            ename, evalue = self.shell.last_error
+            return {"ename": ename, "evalue": evalue}
+        return None
+
+    def _summary(self, error: dict[str, str] | None, times: list[float]) -> dict[str, Any]:
+        spans = [after - before for before, after in pairwise(times)]
+        return {
+            "status": "ok" if error is None else "error",
+            "error": error,
+            "timings": dict(zip(("load", "run", "dump"), spans, strict=False)),
+            "payload": self.shell.take_payloads(),
+            "live": self.holdings.count,
+        }
+
+    def _finish(self, run: str, summary: dict[str, Any], changes: Changes) -> None:
+        text = as_json(summary)
+        packed = self.results.pack(run, text, changes)
+        self.outlet.event(
+            "finished",
+            _for_head(text),
+            buffers=packed.buffers,
+            path=packed.path,
+            size=packed.size,
+            result=packed.digest,
+        )
+
+    def _fail(self, trouble: Trouble, times: list[float]) -> None:
+        """End a run that has no result, and say why."""
+        self.shell.announcer.tell("error", trouble.shown())
+        times.append(time.perf_counter())
+        summary = self._summary(trouble.named(), times)
+        self.outlet.event("finished", _for_head(as_json(summary)))
+
+    def _hook(self) -> ResultHook:
+        hook = self.shell.displayhook
+        assert isinstance(hook, ResultHook)
+        return hook
+
+    def _register_source(self, filename: str, _source: str, number: int | None) -> None:
+        if number is not None:
+            self.shell.compile._filename_map[filename] = number
+
+    def number_of(self, filename: str) -> int | None:
+        """Return the execution count of the cell whose code has this file name."""
+        number = self.shell.compile._filename_map.get(filename)
+        return number if isinstance(number, int) else None
+
+    @contextmanager
+    def _device(self, cell: Cell) -> Iterator[None]:
+        """Bind `device` for the run, if the cell reads it and the notebook has none."""
+        namespace = self.shell.user_ns
+        if "device" not in cell.free or "device" in namespace:
+            yield
+            return
+        # A text of its own: a cell's own `device = "cpu"` is another object.
+        device = bytes(default_device(), "ascii").decode()
+        namespace["device"] = device
+        yield
+        if namespace.get("device") is device:
+            del namespace["device"]
+
+
+@contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    """Set environment variables, and put back what they were."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _why_not_started(error: Exception) -> Trouble:
+    return error if isinstance(error, Trouble) else not_started(error)
+
+
+def _summary_of(changes: Changes) -> dict[str, Any]:
+    return {
+        "bound": list(changes.bound),
+        "deleted": list(changes.deleted),
+        "remote": [asdict(info) for info in changes.remote],
+        "notes": list(changes.notes),
+    }
+
+
+def _for_head(text: str) -> dict[str, Any]:
+    """Return as much of a summary as a message's head takes; the bundle has all of it."""
+    content: dict[str, Any] = json.loads(text)
+    if len(text) <= wire_content.IN_HEAD:
+        return content
+    short = {key: content[key] for key in ("status", "error", "timings", "live")}
+    if short["error"]:
+        short["error"] = {key: value[:_SHORT] for key, value in short["error"].items()}
+    return short | {"shortened": True}
