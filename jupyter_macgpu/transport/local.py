@@ -1,0 +1,79 @@
+"""This machine as a host: the door is a subprocess here, as it is sshd's child elsewhere."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from ..wire.errors import TransportError
+from .sockets import SocketChannel
+
+#: What a login would set. The rest of the notebook's environment stays with the notebook:
+#: no variable is shipped unless it is named.
+LOGIN_VARIABLES = frozenset(
+    "HOME USER LOGNAME SHELL PATH LANG LANGUAGE TMPDIR TZ TERM LD_LIBRARY_PATH".split()
+)
+_PREFIXES = ("LC_", "XDG_", "MACGPU_", "CUDA_", "NVIDIA_", "OMP_", "MKL_", "COV_", "COVERAGE_")
+
+
+class LocalTransport:
+    """This machine.
+
+    Parameters
+    ----------
+    name
+        The host's name in the fleet file.
+    """
+
+    def __init__(self, name: str = "this-machine") -> None:
+        self.name = name
+
+    def open(self) -> SocketChannel:
+        """Start a door and return the channel through it. See `base.Transport`.
+
+        Raises
+        ------
+        TransportError
+            If no process can be started.
+        """
+        ours, theirs = socket.socketpair()
+        package = str(Path(__file__).parents[2])
+        code = (
+            f"import sys; sys.path.insert(0, {package!r}); "
+            "from jupyter_macgpu.mac.door import main; main()"
+        )
+        try:
+            door = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", code],
+                stdin=theirs,
+                stdout=theirs,
+                stderr=None,
+                env=login_environment(),
+                start_new_session=True,
+            )
+        except OSError as error:
+            ours.close()
+            raise TransportError(f"No process could be started on {self.name}: {error}") from error
+        finally:
+            theirs.close()
+        return SocketChannel(ours, self.name, lambda: _reap(door))
+
+
+def login_environment() -> dict[str, str]:
+    """Return the variables that a login to this machine would see."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in LOGIN_VARIABLES or name.startswith(_PREFIXES)
+    }
+
+
+def _reap(door: subprocess.Popen[bytes]) -> None:
+    try:
+        door.wait(timeout=2.0)
+    except subprocess.TimeoutExpired:
+        door.kill()
+        door.wait()

@@ -1,0 +1,33 @@
+"""A transport whose far end is in this process: for tests, and for trying the rest without one."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+from .sockets import SocketChannel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class MemoryTransport:
+    """Hands the far end of each channel to a function.
+
+    Parameters
+    ----------
+    serve
+        Called with the far socket of each new channel, which becomes its own.
+    name
+        Where it leads, for error texts.
+    """
+
+    def __init__(self, serve: Callable[[socket.socket], None], name: str = "memory") -> None:
+        self.name = name
+        self._serve = serve
+
+    def open(self) -> SocketChannel:
+        """Open a channel and hand over its far end. See `base.Transport`."""
+        ours, theirs = socket.socketpair()
+        self._serve(theirs)
+        return SocketChannel(ours, self.name)
