@@ -1,0 +1,212 @@
+"""The verbs, done: for ``%macgpu`` in a notebook and for ``macgpu`` in a shell alike."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from . import runs
+from .wire.errors import InputError, MacGPUError
+from .wire.values.remote import RemoteValue, format_size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .extension import Extension
+    from .pool import Pool
+    from .session import Session
+    from .verbs import Command
+
+#: What `config` may set in a notebook, and to what.
+SETTINGS: dict[str, str] = {}
+
+
+def status(pool: Pool) -> list[dict[str, Any]]:
+    """Return each host, whether it answers, and what it is doing."""
+    rows = []
+    for host in pool.fleet.hosts:
+        row: dict[str, Any] = {"host": host.name, "transport": host.transport}
+        try:
+            hello = pool.session(host).link.connect()
+            known = [
+                runs.KnownRun(session=pool.session(host), row=dict(r)) for r in pool.runs(host, "")
+            ]
+        except MacGPUError as error:
+            rows.append({**row, "state": "unreachable", "reason": error.what})
+            continue
+        live = [each for each in known if each.live]
+        running = sum(each.row["state"] == "started" for each in live)
+        rows.append(
+            {
+                **row,
+                "state": "busy" if running else "ready",
+                "running": running,
+                "waiting": len(live) - running,
+                "slots": hello.detail.get("slots", {}).get("gpu"),
+                "python": hello.python,
+                "system": hello.detail.get("system"),
+            }
+        )
+    return rows
+
+
+def list_runs(pool: Pool, notebook: str = "") -> list[dict[str, Any]]:
+    """Return the runs that the hosts know."""
+    return [known.shown() for known in runs.known_runs(pool, notebook)]
+
+
+def table(rows: Sequence[dict[str, Any]], columns: Sequence[str], empty: str) -> str:
+    """Return rows as aligned text under a head of column names."""
+    if not rows:
+        return empty
+    cells = [[_text(row.get(column)) for column in columns] for row in rows]
+    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    lines = [columns, *cells]
+    return "\n".join(
+        "  ".join(f"{text:<{width}}" for text, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+RUN_COLUMNS = ("id", "name", "host", "state", "place", "seconds", "notebook")
+STATUS_COLUMNS = ("host", "state", "running", "waiting", "slots", "python", "reason")
+
+
+def runs_table(rows: Sequence[dict[str, Any]]) -> str:
+    """Return a list of runs as text."""
+    shown = [
+        {**row, "id": row["run"][:8], "seconds": f"{row['age'] or 0:.0f}", "notebook": _short(row)}
+        for row in rows
+    ]
+    return table(shown, RUN_COLUMNS, "No runs are known.")
+
+
+def in_notebook(extension: Extension, command: Command) -> object:
+    """Do what a ``%macgpu`` line says."""
+    act: Callable[[Extension, Command], object] = _IN_NOTEBOOK[command.verb]
+    return act(extension, command)
+
+
+def _status(extension: Extension, command: Command) -> object:
+    rows = status(extension.pool)
+    return _answer(extension, command, rows, table(rows, STATUS_COLUMNS, "The fleet is empty."))
+
+
+def _runs(extension: Extension, command: Command) -> object:
+    rows = list_runs(extension.pool)
+    return _answer(extension, command, rows, runs_table(rows))
+
+
+def _attach(extension: Extension, command: Command) -> object:
+    known = runs.find_run(extension.pool, command.arguments[0])
+    return extension.attach(known.run, known.session)
+
+
+def _logs(extension: Extension, command: Command) -> object:
+    known = runs.find_run(extension.pool, command.arguments[0])
+    runs.logs(known, extension.publisher())
+    return None
+
+
+def _cancel(extension: Extension, command: Command) -> object:
+    known = runs.find_run(extension.pool, command.arguments[0])
+    runs.cancel(known)
+    return _answer(
+        extension, command, known.shown(), f"macgpu: run {known.run[:8]} was told to stop"
+    )
+
+
+def _rm(extension: Extension, command: Command) -> object:
+    known = runs.find_run(extension.pool, command.arguments[0])
+    runs.remove(known)
+    return _answer(extension, command, known.shown(), f"macgpu: run {known.run[:8]} is forgotten")
+
+
+def _values(extension: Extension, command: Command) -> object:
+    rows = []
+    for session in extension.pool.sessions():
+        try:
+            answer, _ = session.operate("values")
+        except MacGPUError:
+            continue
+        for value in answer.detail.get("values", []):
+            nbytes = value.get("nbytes")
+            size = "" if nbytes is None else format_size(int(nbytes))
+            rows.append({**value, "host": session.host.name, "size": size})
+    text = table(rows, ("name", "type", "size", "host"), "No values live in a worker alone.")
+    return _answer(extension, command, rows, text)
+
+
+def _free(extension: Extension, command: Command) -> object:
+    namespace = extension.shell.user_ns
+    wanted = command.arguments or tuple(
+        name for name, value in namespace.items() if isinstance(value, RemoteValue)
+    )
+    wrong = [name for name in wanted if not isinstance(namespace.get(name), RemoteValue)]
+    if wrong:
+        raise InputError(
+            f"{', '.join(wrong)}: not a value that stayed on a host.",
+            next="%macgpu values lists those that did.",
+        )
+    for name in wanted:
+        info = namespace[name].info
+        for session in extension.pool.sessions():
+            if session.host.name == info.host:
+                session.operate("free", keys=[info.key])
+        del namespace[name]
+    extension.notice(f"macgpu: freed {len(wanted)} values")
+    return None
+
+
+def _restart(extension: Extension, command: Command) -> object:
+    session: Session | None = extension.pool.current
+    if session is None:
+        extension.notice("macgpu: this notebook has no worker yet")
+        return None
+    session.operate("restart")
+    extension.notice(
+        f"macgpu: the worker on {session.host.name} ends; the next cell starts a fresh one"
+    )
+    return None
+
+
+def _config(extension: Extension, command: Command) -> object:
+    settings = extension.settings
+    for argument in command.arguments:
+        name, is_set, value = argument.partition("=")
+        if is_set:
+            settings.change(name, value)
+        else:
+            settings.require(name)
+    extension.notice(settings.text())
+    return None
+
+
+_IN_NOTEBOOK: dict[str, Callable[[Extension, Command], object]] = {
+    "status": _status,
+    "runs": _runs,
+    "attach": _attach,
+    "logs": _logs,
+    "cancel": _cancel,
+    "rm": _rm,
+    "values": _values,
+    "free": _free,
+    "restart": _restart,
+    "config": _config,
+}
+
+
+def _answer(extension: Extension, command: Command, data: object, text: str) -> None:
+    if command.json:
+        print(json.dumps(data, indent=2))
+    else:
+        extension.notice(text)
+
+
+def _short(row: dict[str, Any]) -> str:
+    notebook = str(row.get("notebook", ""))
+    return notebook.rpartition("/")[2] if "." in notebook else ""
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)

@@ -1,0 +1,386 @@
+"""3 ship and 4 execute: one run, driven from here until its end is known.
+
+The way is: submit once; show what comes; when the connection is lost, open it again and attach at
+the offset that was shown last; stop only at an explicit end whose digest is right. Silence means
+"unknown" and is said so; it never makes a run happen twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
+
+from .wire import bulk, bundle
+from .wire import messages as m
+from .wire.errors import (
+    ConnectionLost,
+    MacGPUError,
+    RemoteProtocolError,
+    RunLost,
+    RunRefused,
+    RunUnknown,
+    TransportError,
+)
+from .wire.states import OutputDigest
+
+if TYPE_CHECKING:
+    from .interrupts import Interrupts
+    from .link import Link
+
+#: Seconds of silence after which we ask, and after which the connection counts as lost.
+HEARTBEAT, SILENCE = 5.0, 15.0
+#: Seconds for which a lost host is looked for while a cell waits.
+PATIENCE = 60.0
+#: Seconds between two looks at interrupts and limits.
+BLINK = 0.1
+#: Output that may be shown before the host is told.
+_ACK_EVERY = 16 * 1024
+#: Broken messages of one run's host after which it is not asked again.
+_FAULTS = 5
+
+
+class Show(Protocol):
+    """Where a run's output goes. Called in the order of the journal."""
+
+    def output(self, output: m.Output) -> None:
+        """Show one record."""
+
+    def state(self, state: m.RunState) -> None:
+        """Show where the run is now."""
+
+    def notice(self, text: str) -> None:
+        """Show a line of ours."""
+
+    def ask(self, prompt: str, password: bool) -> str:
+        """Return what the user answers a cell's `input()`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """A run that is about to be sent.
+
+    Attributes
+    ----------
+    message
+        What is said; without the bundle.
+    pieces
+        The bundle: the cell's description and its inputs.
+    """
+
+    message: m.Submit
+    pieces: list[memoryview] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a run ended, and its result's parts, if it has any."""
+
+    end: m.End
+    parts: list[memoryview] = field(repr=False)
+
+
+class Execution:
+    """One run, driven from here.
+
+    Parameters
+    ----------
+    link
+        To the run's host.
+    run
+        The run's id.
+    show
+        Where its output goes.
+    interrupts
+        What the user pressed meanwhile.
+    submission
+        What to send; None attaches to a run that is there.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        run: str,
+        show: Show,
+        interrupts: Interrupts,
+        submission: Submission | None = None,
+    ) -> None:
+        self.run = run
+        self.offset = 0
+        self._link = link
+        self._show = show
+        self._interrupts = interrupts
+        self._submission = submission
+        self._epoch = 1
+        self._digest = OutputDigest()
+        self._reserved: tuple[str, str] | None = None
+        self._upload: bulk.Window | None = None
+        self._shown_to = 0
+        self._asked_until = 0
+        self._attaching = False
+        self._faults = 0
+        self._heard = time.monotonic()
+        self._pinged = 0.0
+
+    def drive(self) -> Outcome:
+        """Return when the run's end is known and its result is here.
+
+        Raises
+        ------
+        RunRefused
+            If the host will not have it. Nothing ran.
+        RunLost
+            If the host cannot say any more what became of it.
+        RunUnknown
+            If the host is silent for `PATIENCE` seconds. The run may be going on.
+        """
+        lost_at: float | None = None
+        while True:
+            try:
+                self._begin(first=self._reserved is None)
+                if lost_at is not None:
+                    away = time.monotonic() - lost_at
+                    self._show.notice(f"reconnected to {self._link.host} after {away:.1f} s")
+                    lost_at = None
+                end = self._follow()
+                return Outcome(end=end, parts=self._result(end))
+            except (TransportError, RemoteProtocolError) as error:
+                self._faults += isinstance(error, RemoteProtocolError)
+                if self._reserved is None or self._faults > _FAULTS:
+                    raise
+                lost_at = lost_at or time.monotonic()
+                self._pause(error, lost_at)
+
+    # Beginning, once and again.
+
+    def _begin(self, first: bool) -> None:
+        hello = self._link.connect()
+        self._heard = time.monotonic()
+        if first and self._submission is not None:
+            self._reserved = (hello.boot, hello.store)
+            self._submit()
+        else:
+            self._reserved = self._reserved or (hello.boot, hello.store)
+            self._attaching = True
+            self._link.say(m.Attach(run=self.run, offset=self.offset))
+
+    def _submit(self) -> None:
+        assert self._submission is not None
+        message, pieces = self._submission.message, self._submission.pieces
+        if message.size <= m.INLINE:
+            whole = b"".join(pieces)
+            message = replace(message, buffers=(whole,))
+        else:
+            self._upload = bulk.Window(message.size)
+        self._link.say(message)
+
+    def _pause(self, error: MacGPUError, lost_at: float) -> None:
+        away = time.monotonic() - lost_at
+        if away > PATIENCE or self._interrupts.take():
+            raise RunUnknown(
+                f"{self._link.host} has not answered for {away:.0f} s ({error.what})",
+                known=f"Run {self.run[:8]} may be going on there. It was not repeated.",
+                kept="What was shown up to there; the notebook's variables are as before the cell.",
+                next=f"Take it up with %macgpu attach {self.run[:8]} when the host is back.",
+            ) from error
+        time.sleep(min(2.0, 0.05 + away / 4))
+
+    # The conversation.
+
+    def _follow(self) -> m.End:
+        while True:
+            self._obey_interrupts()
+            self._push()
+            message = self._link.listen(BLINK)
+            if message is None:
+                self._mind_the_silence()
+                continue
+            self._heard = time.monotonic()
+            end = self._heed(message)
+            if end is not None:
+                return end
+
+    def _heed(self, message: m.Message) -> m.End | None:
+        if isinstance(message, m.Output) and message.run == self.run:
+            self._take_output(message)
+        elif isinstance(message, m.RunState) and message.run == self.run:
+            self._take_state(message)
+        elif isinstance(message, m.End) and message.run == self.run:
+            return self._take_end(message)
+        elif isinstance(message, m.Credit) and self._upload is not None:
+            self._upload.credit(message.offset, time.monotonic())
+        elif isinstance(message, m.Refused) and message.subject == self.run:
+            self._take_refusal(message)
+        return None
+
+    def _take_output(self, output: m.Output) -> None:
+        self._digest.add(output.what, output.end, output.buffers)
+        self.offset = output.end
+        if output.what == "input_request":
+            self._answer(output)
+        else:
+            self._show.output(output)
+        if self.offset - self._shown_to >= _ACK_EVERY:
+            self._shown_to = self.offset
+            self._link.say(m.Ack(run=self.run, offset=self.offset))
+
+    def _take_state(self, state: m.RunState) -> None:
+        if state.offset is not None:
+            self._attaching = False
+            self._epoch = state.epoch
+            self.offset = self._shown_to = state.offset
+            if not state.detail.get("asking"):
+                self._asked_until = int(state.detail.get("end", 0))
+        elif state.epoch > self._epoch and not self._attaching:
+            self._show.notice("another notebook has attached to this run and drives it now")
+        self._show.state(state)
+
+    def _take_end(self, end: m.End) -> m.End:
+        if end.digest != self._digest.hex():
+            self._link.close()
+            raise ConnectionLost(f"{self._link.host} sent output that does not match its digest.")
+        return end
+
+    def _take_refusal(self, refused: m.Refused) -> None:
+        if refused.about == "attach" and refused.reason == "unknown-run":
+            self._unknown(refused)
+        elif refused.about in ("submit", "attach"):
+            raise _refusal(refused, self._link.host)
+        else:
+            self._show.notice(f"{refused.about} was refused: {refused.text}")
+
+    def _unknown(self, refused: m.Refused) -> None:
+        hello = self._link.connect()
+        if self._submission is None:
+            raise RunRefused(
+                f"{self._link.host} does not know run {self.run[:8]}.",
+                known="It may have been removed, or be on another host.",
+                next="%macgpu runs lists the runs that are known.",
+            )
+        if (hello.boot, hello.store) != self._reserved:
+            raise RunLost(
+                f"{self._link.host} restarted, and does not know run {self.run[:8]} any more.",
+                known="It may have run in part before that. It was not repeated.",
+            )
+        # The same boot and store that would know the run if it had arrived: it never did.
+        self._submit()
+
+    def _answer(self, output: m.Output) -> None:
+        if output.end <= self._asked_until:
+            return
+        prompt = str(output.content.get("prompt", ""))
+        try:
+            text = self._show.ask(prompt, bool(output.content.get("password")))
+            reply = m.InputReply(run=self.run, epoch=self._epoch, text=text)
+        except (Exception, KeyboardInterrupt) as error:
+            why = str(error) or type(error).__name__
+            reply = m.InputReply(run=self.run, epoch=self._epoch, error=why)
+        self._link.say(reply)
+
+    def _obey_interrupts(self) -> None:
+        how = self._interrupts.take()
+        if how:
+            self._link.say(m.Cancel(run=self.run, epoch=self._epoch, how=how))
+
+    def _push(self) -> None:
+        if self._upload is None or self._submission is None:
+            return
+        stream, pieces = f"in:{self.run}", self._submission.pieces
+        while room := self._upload.room():
+            at = self._upload.sent
+            data = next(bundle.slices(pieces, at, room))
+            total = self._upload.total
+            self._link.say(m.Part(stream=stream, offset=at, total=total, buffers=(data,)))
+            self._upload.add(data.nbytes, time.monotonic())
+        if self._upload.done:
+            self._upload = None
+
+    def _mind_the_silence(self) -> None:
+        silent = time.monotonic() - self._heard
+        if silent > SILENCE:
+            self._link.close()
+            raise ConnectionLost(f"{self._link.host} has been silent for {silent:.0f} s.")
+        if silent > HEARTBEAT and time.monotonic() - self._pinged > HEARTBEAT:
+            self._pinged = time.monotonic()
+            self._link.say(m.Ping(number=1))
+
+    # The result.
+
+    def _result(self, end: m.End) -> list[memoryview]:
+        if not end.size:
+            return []
+        if end.buffers:
+            whole = memoryview(bytearray(b"".join(end.buffers)))
+        else:
+            whole = fetch(self._link, self.run, "result", end.size, end.result)
+        return bundle.unpack(whole)
+
+
+def fetch(link: Link, subject: str, what: str, size: int, digest: str) -> memoryview:
+    """Bring stored bytes from a host.
+
+    Parameters
+    ----------
+    subject, what
+        A run or a stored operation, and ``result`` or ``inputs``.
+    size, digest
+        Length in bytes and SHA-256 that were announced; 0 and ``""`` where they were not.
+
+    Returns
+    -------
+    memoryview
+        Writable bytes.
+
+    Raises
+    ------
+    RunLost
+        If the host does not keep them any more.
+    """
+    stream = f"out:{what}:{subject}"
+    link.say(m.Fetch(stream=stream, subject=subject, what=what))
+    taken = bytearray(size)
+    at, total = 0, size or None
+    while total is None or at < total:
+        message = link.await_message(lambda message: _belongs(message, stream, subject), SILENCE)
+        if isinstance(message, m.Refused):
+            raise RunLost(f"{link.host}: {message.text}.")
+        assert isinstance(message, m.Part)
+        if message.offset != at or (size and message.total != size):
+            raise RemoteProtocolError(f"{link.host} sent parts out of order")
+        if total is None:
+            total, taken = message.total, bytearray(message.total)
+        for buffer in message.buffers:
+            view = memoryview(buffer)
+            taken[at : at + view.nbytes] = view
+            at += view.nbytes
+        link.say(m.Credit(stream=stream, offset=at))
+    if digest and hashlib.sha256(taken).hexdigest() != digest:
+        raise RemoteProtocolError(f"{link.host} sent bytes that do not match their digest")
+    return memoryview(taken)
+
+
+def _belongs(message: m.Message, stream: str, subject: str) -> bool:
+    if isinstance(message, m.Part):
+        return message.stream == stream
+    return isinstance(message, m.Refused) and message.subject == subject
+
+
+def _refusal(refused: m.Refused, host: str) -> RunRefused:
+    if refused.reason == "same-cell":
+        run = str(refused.detail.get("run", ""))[:8]
+        age = float(refused.detail.get("age", 0.0))
+        return RunRefused(
+            f"Run {run} of this cell is still {refused.detail.get('state')} on {host}"
+            f" ({_minutes(age)}).",
+            known="The cell was not started a second time.",
+            next=f"%macgpu attach {run}, %macgpu cancel {run}, or run the cell with --again.",
+        )
+    return RunRefused(
+        f"{host} refuses the cell: {refused.text}.",
+        next="Mend what it names, then run the cell again.",
+    )
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

@@ -1,0 +1,250 @@
+"""What one kernel holds: its pool, how it shows things, and the cell magic's work."""
+
+from __future__ import annotations
+
+import atexit
+from typing import TYPE_CHECKING, Any
+
+from . import ledger
+from .fleet.file import load_fleet
+from .interrupts import counted
+from .notebook import RunningCell, kernel_id, notebook_name
+from .options import CellOptions, parse_cell
+from .outputs import Publisher, Rendering
+from .pool import Pool
+from .run import Cell, Dialect, Result, attach, run_cell
+from .settings import Settings
+from .transport.local import LocalTransport
+from .verdicts import error_of
+from .wire.errors import MacGPUError, RemoteError
+from .wire.values.remote import RemoteValue
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from .fleet.hosts import Host
+    from .session import Session
+    from .transport.base import Transport
+
+
+def reach(host: Host) -> Transport:
+    """Return the transport to a host."""
+    return LocalTransport(host.name)
+
+
+class Extension:
+    """The extension in one shell.
+
+    Parameters
+    ----------
+    shell
+        The notebook's shell.
+    """
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        self.shell = shell
+        self.running = RunningCell()
+        self.rendering = Rendering(shell)
+        self.last_run = ""
+        self.settings = Settings()
+        self._pool: Pool | None = None
+        self._publisher: Publisher | None = None
+
+    @property
+    def dialect(self) -> Dialect:
+        """What the shell knows of its cells' texts."""
+        names = self.shell.compile._filename_map
+
+        def register(filename: str, source: str, number: int | None) -> None:
+            if number is not None:
+                names[filename] = number
+
+        return Dialect(
+            flags=self.shell.compile.flags,
+            transform=self.shell.transform_cell,
+            number_of=names.get,
+            register_source=register,
+        )
+
+    @property
+    def pool(self) -> Pool:
+        """The pool, made when it is first needed: a broken fleet file must not break loading.
+
+        Raises
+        ------
+        FleetFileError
+            If the fleet file cannot be used. Nothing was sent.
+        """
+        if self._pool is None:
+            self._pool = Pool(load_fleet(), reach, notebook_name(self.shell))
+        return self._pool
+
+    def load(self) -> None:
+        """Begin to listen to the shell."""
+        self.shell.events.register("pre_run_cell", self.running.began)
+        self.shell.events.register("post_execute", self.release)
+        RemoteValue.resolver = self.fetch
+        atexit.register(self.close)
+
+    def unload(self) -> None:
+        """Leave the shell as it was."""
+        self.shell.events.unregister("pre_run_cell", self.running.began)
+        self.shell.events.unregister("post_execute", self.release)
+        self.rendering.restore()
+        atexit.unregister(self.close)
+        self.close()
+
+    def close(self) -> None:
+        """End this kernel's sessions."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.close()
+
+    def release(self) -> None:
+        """Show what was held for after the result. Called by IPython after each cell."""
+        publisher, self._publisher = self._publisher, None
+        self.rendering.forget()
+        if publisher is not None:
+            publisher.release()
+
+    def cell(self, line: str, body: str) -> object:
+        """Run a cell elsewhere; return the value of its last expression.
+
+        Raises
+        ------
+        MacGPUError
+            What went wrong on the way, in four parts.
+        RemoteError
+            What the cell itself raised.
+        """
+        options = parse_cell(line)
+        cell = Cell(
+            source=body,
+            code=self._checked(body),
+            count=self.shell.execution_count,
+            cell=self.running.cell,
+            kernel=kernel_id(self.shell),
+            dialect=self.dialect,
+        )
+        if options.dry_run:
+            from .preview import preview
+
+            self.notice(preview(cell, self.shell.user_ns, options, self.pool))
+            return None
+        return self._drive(cell, options)
+
+    def attach(self, run: str, session: Session) -> object:
+        """Take up a run and bind what it brings."""
+        publisher = self.publisher()
+        with counted() as interrupts:
+            result = attach(
+                run,
+                session.link,
+                self.shell.user_ns,
+                show=publisher,
+                interrupts=interrupts,
+                dialect=self.dialect,
+            )
+        return self._conclude(result, publisher)
+
+    def fetch(self, value: RemoteValue) -> object:
+        """Bring a value that stayed on its host. Called by `RemoteValue.fetch`."""
+        from .wire.values import restore
+
+        sessions = {session.host.name: session for session in self.pool.sessions()}
+        session = sessions.get(value.info.host)
+        if session is None:
+            raise MacGPUError(
+                f"{value.info.name} was on {value.info.host}, in a session that is over.",
+                known="Its worker has ended.",
+                kept="Nothing of it is left there.",
+                next="Compute it again in a %%macgpu cell.",
+            )
+        _answer, parts = session.operate("fetch", key=value.info.key)
+        return restore.apply(
+            parts[1],
+            parts[2:],
+            {},
+            self.shell.user_ns,
+            run=value.info.key,
+            host=value.info.host,
+            register_source=self.dialect.register_source,
+        ).result[0]
+
+    def notice(self, text: str) -> None:
+        """Show a line of ours."""
+        self.shell.display_pub.publish({"text/plain": text})
+
+    def _drive(self, cell: Cell, options: CellOptions) -> object:
+        publisher = self.publisher()
+        with counted() as interrupts:
+            result = run_cell(
+                cell,
+                self.shell.user_ns,
+                options,
+                pool=self.pool,
+                show=publisher,
+                interrupts=interrupts,
+                record=self._record,
+                placed=self._placed,
+                limits=self.settings.limits(),
+            )
+        return self._conclude(result, publisher)
+
+    def publisher(self) -> Publisher:
+        """Return a fresh place to show a run."""
+        self.release()
+        self._publisher = Publisher(self.shell, self.notice)
+        return self._publisher
+
+    def _conclude(self, result: Result, publisher: Publisher) -> object:
+        publisher.finish()
+        for note in result.notes:
+            self.notice(f"macgpu: {note}")
+        error = error_of(result, publisher.error)
+        if error is not None:
+            self.release()
+            raise error from None
+        publisher.settle()
+        if publisher.result is None or not result.value:
+            return None
+        self.rendering.expect(result.value[0], publisher.result)
+        return result.value[0]
+
+    def _record(self, message: Any, host: str) -> None:
+        self.last_run = message.run
+        try:
+            ledger.record(message, host)
+        except OSError as error:
+            raise MacGPUError(
+                f"The run could not be written down here: {error}.",
+                known="No run was started; nothing was sent.",
+                next="Make room or give write access, then run the cell again.",
+            ) from error
+
+    def _placed(self, session: Session, reason: str) -> None:
+        if session.announced:
+            return
+        session.announced = True
+        if self.pool.fleet.notice:
+            self.notice(self.pool.fleet.notice)
+        for row in self.pool.runs(session.host, self.pool.notebook):
+            if row["state"] in ("accepted", "queued", "started"):
+                run = str(row["run"])[:8]
+                self.notice(
+                    f"macgpu: run {run} of this notebook is {row['state']} on "
+                    f"{session.host.name}: %macgpu attach {run}"
+                )
+
+    def _checked(self, body: str) -> str:
+        """Return the body as plain Python; a syntax error is found here, before anything else."""
+        shell = self.shell
+        try:
+            code = shell.transform_cell(body)
+            name = shell.compile.cache("\n" + code, shell.execution_count, raw_code=body)
+            with shell.builtin_trap:
+                shell.compile("\n" + code, name, "exec")
+        except SyntaxError as error:
+            lines = shell.SyntaxTB.structured_traceback(type(error), error, [])
+            raise RemoteError.rebuilt(type(error).__name__, str(error), lines) from None
+        return code

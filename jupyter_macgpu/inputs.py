@@ -1,0 +1,123 @@
+"""The inputs of a cell: what its text reads and what the user asks for, pickled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from .reading import Reading, names_read
+from .wire.values.capture import CLASSES, INPUT_LIMIT, Capture, capture
+from .wire.values.classes import ClassRegistry
+from .wire.values.names import is_hidden, is_result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """What a cell reads.
+
+    Attributes
+    ----------
+    capture
+        The values, pickled, and the table to keep for `apply`.
+    free
+        Names that the text reads and the notebook does not have.
+    """
+
+    capture: Capture
+    free: tuple[str, ...]
+
+
+def read_inputs(
+    source: str,
+    namespace: dict[str, Any],
+    *,
+    explicit: Iterable[str] = (),
+    limit: int | None = INPUT_LIMIT,
+    flags: int = 0,
+    transform: Callable[[str], str] | None = None,
+    number_of: Callable[[str], int | None] = lambda filename: None,
+) -> Inputs:
+    """Pickle what a cell reads, and say what it reads that is not there.
+
+    Parameters and errors are those of `capture_inputs`.
+    """
+    reading = names_read(source, flags=flags, transform=transform)
+    captured = _capture(reading, namespace, explicit, limit, CLASSES, number_of)
+    free = tuple(name for name in reading.names if name not in namespace)
+    return Inputs(capture=captured, free=free)
+
+
+def capture_inputs(
+    source: str,
+    namespace: dict[str, Any],
+    *,
+    explicit: Iterable[str] = (),
+    limit: int | None = INPUT_LIMIT,
+    flags: int = 0,
+    transform: Callable[[str], str] | None = None,
+    number_of: Callable[[str], int | None] = lambda filename: None,
+    classes: ClassRegistry = CLASSES,
+) -> Capture:
+    """Pickle what a cell reads of the notebook's namespace.
+
+    A name that the text reads and the notebook lacks is left to raise NameError on the
+    Mac: it may be a builtin, or made by the cell in a branch. A name that was asked for
+    must exist. IPython's own names (`In`, `Out`, `get_ipython`) are inputs only where
+    they are asked for.
+
+    Parameters
+    ----------
+    source
+        The cell as IPython's transformer leaves it.
+    namespace
+        The notebook's variables. They are read, never written.
+    explicit
+        The names of `-i`.
+    limit
+        Bytes that the inputs may have together; None is no limit.
+    flags
+        The compiler flags of the shell.
+    transform
+        IPython's transformer, for the bodies of cell magics.
+    number_of
+        Execution count of the cell whose code has a file name, if it is one.
+
+    Returns
+    -------
+    Capture
+        What to send, and the table to keep for `apply`.
+
+    Raises
+    ------
+    SyntaxError
+        If the source is not Python. Nothing was sent.
+    UnknownInput
+        If `explicit` names what does not exist. Nothing was sent.
+    UnpicklableInput
+        If values cannot travel; all of them are named. Nothing was sent.
+    InputTooLarge
+        If the inputs are larger than `limit`. Nothing was sent, nothing was copied.
+    """
+    reading = names_read(source, flags=flags, transform=transform)
+    return _capture(reading, namespace, explicit, limit, classes, number_of)
+
+
+def _capture(
+    reading: Reading,
+    namespace: dict[str, Any],
+    explicit: Iterable[str],
+    limit: int | None,
+    classes: ClassRegistry,
+    number_of: Callable[[str], int | None],
+) -> Capture:
+    read = [name for name in reading.names if not is_hidden(name) or is_result(name)]
+    return capture(
+        explicit,
+        namespace,
+        optional=read,
+        attribute_names=reading.attributes,
+        limit=limit,
+        classes=classes,
+        number_of=number_of,
+    )

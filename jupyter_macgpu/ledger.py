@@ -1,0 +1,71 @@
+"""The notebook side's own record of runs: written before anything is sent.
+
+One line a run: which, where, of which cell. A new kernel finds by it the runs of hosts that do
+not answer; what became of a run only its host knows.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .wire import messages as m
+
+#: Lines that are read back.
+_KEPT = 1000
+
+
+def ledger_path() -> Path:
+    """Return the file: beside the hosts' stores, but the notebook side's own."""
+    if "MACGPU_STATE" in os.environ:
+        return Path(os.environ["MACGPU_STATE"]) / "ledger"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "macgpu" / "ledger"
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "macgpu" / "ledger"
+
+
+def record(message: m.Submit, host: str) -> None:
+    """Write down that a run is about to be sent.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written. Nothing was sent.
+    """
+    path = ledger_path()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    entry = {
+        "run": message.run,
+        "host": host,
+        "session": message.session,
+        "origin": message.origin,
+        "digest": message.digest,
+        "name": message.options.get("name"),
+        "at": round(time.time(), 3),
+    }
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(fd, json.dumps(entry, separators=(",", ":")).encode() + b"\n")
+    finally:
+        os.close(fd)
+
+
+def recorded() -> list[dict[str, Any]]:
+    """Return the newest records, oldest first."""
+    try:
+        lines = ledger_path().read_bytes().splitlines()[-_KEPT:]
+    except FileNotFoundError:
+        return []
+    entries = []
+    for line in lines:
+        try:
+            entries.append(json.loads(line))
+        except ValueError:
+            continue
+    return entries

@@ -1,0 +1,160 @@
+"""One kernel's conversation with one host's supervisor: opened, spoken over, opened again."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from typing import TYPE_CHECKING
+
+from .wire import messages as m
+from .wire.connection import Connection
+from .wire.errors import ConnectionLost, TransportError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .transport.base import Channel, Transport
+
+#: Seconds that a host may take to say hello.
+GREETING = 20.0
+
+
+class Link:
+    """A connection to one host, which may be lost and opened again.
+
+    Used by one thread at a time, and never by a forked child: a child that inherits it
+    neither speaks over it nor closes it.
+
+    Parameters
+    ----------
+    transport
+        The way to the host.
+    client, notebook
+        Who we are: this kernel, and the notebook that it belongs to.
+    """
+
+    def __init__(self, transport: Transport, client: str, notebook: str) -> None:
+        self.transport = transport
+        self.client = client
+        self.notebook = notebook
+        self.hello: m.Hello | None = None
+        self._channel: Channel | None = None
+        self._connection: Connection | None = None
+        self._pid = os.getpid()
+
+    @property
+    def host(self) -> str:
+        """Name of the host."""
+        return self.transport.name
+
+    @property
+    def open(self) -> bool:
+        """Whether there is a connection, as far as is known."""
+        return self._channel is not None
+
+    def connect(self) -> m.Hello:
+        """Open the connection if there is none, and return what the host said of itself.
+
+        Raises
+        ------
+        TransportError
+            If the host cannot be reached or does not speak our protocol.
+        """
+        if os.getpid() != self._pid:
+            raise TransportError(
+                f"This is a forked child of the kernel that is connected to {self.host}.",
+                next="Use %%macgpu in the notebook itself, not in a process that it started.",
+            )
+        if self._channel is None:
+            self._channel = self.transport.open()
+            self._connection = Connection("client", "supervisor")
+            self.say(
+                m.Hello(
+                    role="client",
+                    client=self.client,
+                    notebook=self.notebook,
+                    python=platform.python_version(),
+                )
+            )
+            self.hello = self._greeting()
+        assert self.hello is not None
+        return self.hello
+
+    def say(self, message: m.Message) -> None:
+        """Send a message.
+
+        Raises
+        ------
+        ConnectionLost
+            If the connection is over; it is closed then.
+        """
+        channel, connection = self._both()
+        try:
+            channel.send(connection.send(message))
+        except ConnectionLost:
+            self.close()
+            raise
+
+    def listen(self, timeout: float) -> m.Message | None:
+        """Return the next message, or None if none comes within `timeout` seconds.
+
+        Raises
+        ------
+        ConnectionLost
+            If the connection is over; it is closed then.
+        ProtocolError
+            If the host broke the protocol; the connection is closed then.
+        """
+        channel, connection = self._both()
+        try:
+            while (message := connection.next()) is None:
+                data = channel.receive(timeout)
+                if data is None:
+                    return None
+                connection.receive(data)
+        except Exception:
+            self.close()
+            raise
+        return message
+
+    def await_message(
+        self, wanted: Callable[[m.Message], bool], patience: float = GREETING
+    ) -> m.Message:
+        """Return the next message that `wanted` accepts; others are passed over.
+
+        Raises
+        ------
+        TransportError
+            If it does not come within `patience` seconds.
+        """
+        deadline = time.monotonic() + patience
+        while (left := deadline - time.monotonic()) > 0:
+            message = self.listen(left)
+            if message is not None and wanted(message):
+                return message
+        self.close()
+        raise TransportError(f"{self.host} did not answer within {patience:g} s.")
+
+    def close(self) -> None:
+        """Close the connection, if this process opened it."""
+        channel, self._channel, self._connection = self._channel, None, None
+        if channel is not None and os.getpid() == self._pid:
+            channel.close()
+
+    def _both(self) -> tuple[Channel, Connection]:
+        if self._channel is None or self._connection is None:
+            raise ConnectionLost(f"There is no connection to {self.host}.")
+        return self._channel, self._connection
+
+    def _greeting(self) -> m.Hello:
+        hello = self.await_message(lambda message: isinstance(message, m.Hello))
+        assert isinstance(hello, m.Hello)
+        if hello.protocol != m.PROTOCOL:
+            self.close()
+            raise TransportError(
+                f"{self.host} speaks protocol {hello.protocol}, this notebook {m.PROTOCOL}.",
+                known="No run was started; nothing was sent.",
+                next="Install the same version of jupyter-macgpu on both sides.",
+            )
+        return hello

@@ -1,0 +1,52 @@
+"""The door: ``%%macgpu`` and ``%macgpu``. It reads the line and hands on; it does no work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from IPython.core.magic import Magics, line_cell_magic, magics_class
+
+from . import commands
+from .extension import Extension
+from .verbs import parse_verb
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+
+@magics_class
+class MacGPUMagics(Magics):
+    """The magics of one shell."""
+
+    def __init__(self, shell: InteractiveShell, extension: Extension) -> None:
+        super().__init__(shell)
+        self.extension = extension
+
+    @line_cell_magic
+    def macgpu(self, line: str, cell: str | None = None) -> object:
+        """Run this cell on a Mac of the fleet, or do what a verb says.
+
+        As a cell magic: the variables that the cell reads are shipped, what it shows
+        appears here, and what it binds and changes is here afterwards.
+
+        As a line magic: ``%macgpu VERB``; ``%macgpu runs``, ``attach``, ``cancel`` and so on.
+        """
+        if cell is not None:
+            return self.extension.cell(line, cell)
+        return commands.in_notebook(self.extension, parse_verb(line))
+
+
+def load(shell: InteractiveShell) -> None:
+    """Register the magics. Called by ``%load_ext``."""
+    extension = Extension(shell)
+    extension.load()
+    shell.register_magics(MacGPUMagics(shell, extension))
+
+
+def unload(shell: InteractiveShell) -> None:
+    """Take the magics away again. Called by ``%unload_ext``."""
+    magics = shell.magics_manager.registry.pop(MacGPUMagics.__name__, None)
+    for kind in ("line", "cell"):
+        shell.magics_manager.magics[kind].pop("macgpu", None)
+    if isinstance(magics, MacGPUMagics):
+        magics.extension.unload()

@@ -1,0 +1,38 @@
+"""Which notebook this kernel belongs to, and which cell is running."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+
+def notebook_name(shell: InteractiveShell) -> str:
+    """Return the notebook's path as its front end gives it; ``""`` where none does.
+
+    Jupyter's server names it in ``JPY_SESSION_NAME``, VS Code in a variable of the
+    namespace. It outlives the kernel, and so ties a new kernel to the runs of the old.
+    """
+    if name := os.environ.get("JPY_SESSION_NAME", ""):
+        return name
+    return str(shell.user_ns.get("__vsc_ipynb_file__", ""))
+
+
+def kernel_id(shell: InteractiveShell) -> str:
+    """Return the kernel's id from its connection file; ``""`` without one."""
+    kernel = getattr(shell, "kernel", None)
+    path = str(getattr(getattr(kernel, "parent", None), "connection_file", ""))
+    return os.path.basename(path).removeprefix("kernel-").removesuffix(".json")
+
+
+class RunningCell:
+    """Remembers the id of the cell that is running, from IPython's own events."""
+
+    def __init__(self) -> None:
+        self.cell = ""
+
+    def began(self, info: Any) -> None:
+        """Note a cell. Called by IPython before each one."""
+        self.cell = str(getattr(info, "cell_id", None) or "")

@@ -1,0 +1,189 @@
+"""5 publish: what a run shows, into the notebook as if it had run here.
+
+The only file that knows how IPython shows things. Text goes through `sys.stdout` and `sys.stderr`,
+displays through the shell's publisher, so that ``%%capture`` and every front end treat them alike.
+
+Two things come out of order on purpose. The last expression's value is returned by the magic and
+shown by IPython's own display hook, with the worker's rendering (`Rendering`); and what the worker
+displayed after it (figures that are flushed at the end of a cell) is held until that has happened.
+"""
+
+from __future__ import annotations
+
+import codecs
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from .wire.content import Joiner
+from .wire.errors import RemoteError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from .wire import messages as m
+
+Bundle = tuple[dict[str, Any], dict[str, Any]]
+
+
+class Rendering:
+    """Shows one value the way the worker rendered it, once.
+
+    Wraps the shell's formatter: the value that a magic returned is what ``Out`` and ``_``
+    hold, and its rendering is the one that was made where it was computed.
+    """
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        self._formatter = shell.display_formatter
+        self._format = shell.display_formatter.format
+        self._pending: tuple[object, Bundle] | None = None
+        self._formatter.format = self.format
+
+    def expect(self, value: object, bundle: Bundle) -> None:
+        """Use `bundle` when `value` is shown next."""
+        self._pending = (value, bundle)
+
+    def format(self, value: object, include: Any = None, exclude: Any = None) -> Bundle:
+        """Stand in for `DisplayFormatter.format`."""
+        pending, self._pending = self._pending, None
+        if pending is not None and pending[0] is value:
+            return pending[1]
+        plain: Bundle = self._format(value, include=include, exclude=exclude)
+        return plain
+
+    def forget(self) -> None:
+        """Drop what was expected and not shown."""
+        self._pending = None
+
+    def restore(self) -> None:
+        """Take the wrapping off."""
+        self._formatter.format = self._format
+
+
+class Publisher:
+    """Shows one run.
+
+    Parameters
+    ----------
+    shell
+        The notebook's shell.
+    notice
+        Shows a line of ours.
+    """
+
+    def __init__(self, shell: InteractiveShell, notice: Callable[[str], None]) -> None:
+        self.result: Bundle | None = None
+        self.error: RemoteError | None = None
+        self.held: list[m.Output] = []
+        self._shell = shell
+        self._joiner = Joiner()
+        self._notice = notice
+        self._decoders = {
+            name: codecs.getincrementaldecoder("utf-8")("replace") for name in ("stdout", "stderr")
+        }
+        self._place: int | None = None
+
+    def output(self, output: m.Output) -> None:
+        """Show one record, or hold it until the result was shown."""
+        if output.what != "stream":
+            content = self._joiner.take(output.what, output.content, output.buffers)
+            if content is None:
+                return
+            output = replace(output, content=content)
+        if self.result is not None and output.what != "error":
+            self.held.append(output)
+        else:
+            self._show(output)
+
+    def release(self) -> None:
+        """Show what was held."""
+        self.result = None
+        held, self.held = self.held, []
+        for output in held:
+            self._show(output)
+
+    def state(self, state: m.RunState) -> None:
+        """Say when the run waits, and at which place."""
+        if state.state == "queued" and state.position is not None:
+            if state.position != self._place:
+                self.notice(f"waiting for a free slot, {state.position} before this one")
+            self._place = state.position
+
+    def notice(self, text: str) -> None:
+        """Show a line of ours."""
+        self._flush()
+        self._notice(f"macgpu: {text}")
+
+    def ask(self, prompt: str, password: bool) -> str:
+        """Ask the user, through whatever the front end has for it."""
+        import builtins
+        import getpass
+
+        return getpass.getpass(prompt) if password else builtins.input(prompt)
+
+    def finish(self) -> None:
+        """Show what the streams still owe: the rest of a cut character."""
+        for name, decoder in self._decoders.items():
+            rest = decoder.decode(b"", final=True)
+            if rest:
+                getattr(sys, name).write(rest)
+
+    def _show(self, output: m.Output) -> None:
+        if output.what == "stream":
+            name = str(output.content.get("name", "stdout"))
+            text = self._decoders[name].decode(b"".join(output.buffers))
+            getattr(sys, name).write(text)
+            return
+        self.settle()
+        getattr(self, f"_show_{output.what}", self._show_unknown)(output.content)
+
+    def _show_display_data(self, content: dict[str, Any], update: bool = False) -> None:
+        self._flush()
+        self._shell.display_pub.publish(
+            data=content.get("data", {}),
+            metadata=content.get("metadata") or {},
+            transient=content.get("transient") or {},
+            update=update,
+        )
+
+    def _show_update_display_data(self, content: dict[str, Any]) -> None:
+        self._show_display_data(content, update=True)
+
+    def _show_execute_result(self, content: dict[str, Any]) -> None:
+        self.result = (content.get("data", {}), content.get("metadata") or {})
+
+    def _show_clear_output(self, content: dict[str, Any]) -> None:
+        self._flush()
+        self._shell.display_pub.clear_output(bool(content.get("wait")))
+
+    def _show_error(self, content: dict[str, Any]) -> None:
+        self.error = RemoteError.rebuilt(
+            str(content.get("ename", "")),
+            str(content.get("evalue", "")),
+            [str(line) for line in content.get("traceback", [])],
+        )
+
+    def _show_notice(self, content: dict[str, Any]) -> None:
+        self.notice(str(content.get("text", "")))
+
+    def _show_gap(self, content: dict[str, Any]) -> None:
+        most = int(content.get("at_most", 0))
+        self.notice(
+            f"the supervisor was restarted; up to {most // 1024} KiB of output may be missing here"
+        )
+
+    def _show_unknown(self, content: dict[str, Any]) -> None:
+        """A kind from a later version: nothing that this one could show."""
+
+    def settle(self) -> None:
+        """Show an error that was not the run's end, as `showtraceback` in a cell does."""
+        error, self.error = self.error, None
+        if error is not None:
+            self._shell._showtraceback(type(error), error, error.traceback)
+
+    @staticmethod
+    def _flush() -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()

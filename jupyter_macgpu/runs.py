@@ -1,0 +1,206 @@
+"""The runs that hosts know: found by a prefix, listed, looked at, cancelled, forgotten."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .execution import Execution, Show
+from .interrupts import Interrupts
+from .wire import messages as m
+from .wire.content import Joiner
+from .wire.errors import MacGPUError, RunRefused
+from .wire.states import FINAL
+
+if TYPE_CHECKING:
+    from .pool import Pool
+    from .session import Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownRun:
+    """One run of one host's list; see `mac.records.Run.listed` for the row."""
+
+    session: Session
+    row: dict[str, Any]
+
+    @property
+    def run(self) -> str:
+        """The run's id."""
+        return str(self.row["run"])
+
+    @property
+    def live(self) -> bool:
+        """Whether it has not ended."""
+        return self.row["state"] not in FINAL
+
+    def shown(self) -> dict[str, Any]:
+        """Return what lists show of it; the age in seconds since its last change."""
+        origin, options = self.row.get("origin") or {}, self.row.get("options") or {}
+        return {
+            "run": self.run,
+            "name": options.get("name") or "",
+            "host": self.session.host.name,
+            "state": self.row["state"],
+            "place": self.row.get("position"),
+            "age": self.row.get("age"),
+            "notebook": origin.get("notebook") or "",
+            "cell": origin.get("cell") or "",
+        }
+
+
+def known_runs(pool: Pool, notebook: str = "") -> list[KnownRun]:
+    """Return the runs of all hosts, oldest first on each: of a notebook, or all for ``""``.
+
+    Raises
+    ------
+    TransportError
+        If a host cannot be reached.
+    """
+    found = []
+    for host in pool.fleet.hosts:
+        session = pool.session(host)
+        rows = pool.runs(host, notebook)
+        found += [KnownRun(session=session, row=dict(row)) for row in rows]
+    unique = {known.run: known for known in reversed(found)}
+    return list(reversed(unique.values()))
+
+
+def find_run(pool: Pool, wanted: str) -> KnownRun:
+    """Return the run that a prefix, a name or ``last`` means.
+
+    ``last`` is the newest run of this notebook; without one, the newest of all.
+
+    Raises
+    ------
+    RunRefused
+        If none or several fit.
+    """
+    runs = known_runs(pool)
+    mine = [known for known in runs if known.shown()["notebook"] == pool.notebook]
+    if wanted == "last":
+        if not runs:
+            raise RunRefused("No host knows any run.", known="Nothing was done.")
+        return (mine or runs)[-1]
+    fitting = [known for known in runs if known.run.startswith(wanted)]
+    fitting = fitting or [known for known in runs if known.shown()["name"] == wanted][-1:]
+    if len(fitting) == 1:
+        return fitting[0]
+    known = "Nothing was done."
+    if not fitting:
+        text = f"No host knows a run {wanted[:40]!r}."
+        raise RunRefused(text, known=known, next="%macgpu runs lists the runs that are known.")
+    several = ", ".join(each.run[:12] for each in fitting[:6])
+    text = f"{len(fitting)} runs begin with {wanted!r}: {several}."
+    raise RunRefused(text, known=known, next="Write more of the id.")
+
+
+class Printer:
+    """Shows a run in a terminal: streams as they are, of displays the text."""
+
+    def __init__(self) -> None:
+        self._joiner = Joiner()
+
+    def output(self, output: m.Output) -> None:
+        """Show one record."""
+        content: dict[str, Any] | None = output.content
+        if output.what != "stream":
+            content = self._joiner.take(output.what, output.content, output.buffers)
+        if content is None:
+            return
+        if output.what == "stream":
+            stream = sys.stderr if content.get("name") == "stderr" else sys.stdout
+            stream.write(b"".join(output.buffers).decode("utf-8", "replace"))
+        elif output.what == "error":
+            sys.stdout.write("\n".join(map(str, content.get("traceback", []))) + "\n")
+        elif output.what in ("display_data", "execute_result"):
+            sys.stdout.write(str((content.get("data") or {}).get("text/plain", "")) + "\n")
+        elif output.what == "notice":
+            self.notice(str(content.get("text", "")))
+
+    def state(self, state: m.RunState) -> None:
+        """Show nothing: the list of runs has the states."""
+
+    def notice(self, text: str) -> None:
+        """Show a line of ours."""
+        sys.stderr.write(f"macgpu: {text}\n")
+
+    def ask(self, prompt: str, password: bool) -> str:
+        """Refuse: a run that is only looked at is not answered."""
+        raise EOFError("the run waits for input; attach to it in a notebook to answer")
+
+
+def logs(known: KnownRun, show: Show) -> None:
+    """Show what a run has shown so far."""
+    link = known.session.link
+    link.connect()
+    link.say(m.Attach(run=known.run, watch=True))
+    end = None
+    while True:
+        message = link.await_message(lambda message: getattr(message, "run", "") == known.run)
+        if isinstance(message, m.RunState) and message.offset is not None:
+            end = int(message.detail.get("end", 0))
+            if message.offset >= end and known.live:
+                break
+        elif isinstance(message, m.Output):
+            show.output(message)
+            link.say(m.Ack(run=known.run, offset=message.end))
+            if known.live and end is not None and message.end >= end:
+                break
+        elif isinstance(message, m.End):
+            break
+    link.close()
+
+
+def follow(known: KnownRun, show: Show, interrupts: Interrupts) -> m.End:
+    """Show a run until its end; its variables are not taken."""
+    return Execution(known.session.link, known.run, show, interrupts).drive().end
+
+
+def cancel(known: KnownRun) -> None:
+    """Cancel a run from wherever it was started; an interrupt first, as from the notebook.
+
+    Raises
+    ------
+    RunRefused
+        If it has ended already.
+    """
+    if not known.live:
+        raise RunRefused(
+            f"Run {known.run[:8]} has ended already: {known.row['state']}.",
+            known="Nothing was done.",
+            next="%macgpu logs shows its output.",
+        )
+    link = known.session.link
+    link.connect()
+    link.say(m.Attach(run=known.run, offset=1 << 62))
+    answer = link.await_message(
+        lambda message: isinstance(message, m.RunState) and message.offset is not None
+    )
+    assert isinstance(answer, m.RunState)
+    link.say(m.Cancel(run=known.run, epoch=answer.epoch, how="interrupt"))
+    link.say(m.Ping(number=0))
+    link.await_message(lambda message: isinstance(message, m.Pong))
+    link.close()
+
+
+def remove(known: KnownRun) -> None:
+    """Have the host forget an ended run.
+
+    Raises
+    ------
+    RunRefused
+        If it lives.
+    """
+    link = known.session.link
+    link.connect()
+    link.say(m.Remove(run=known.run))
+    answer = link.await_message(lambda message: isinstance(message, (m.Removed, m.Refused)))
+    if isinstance(answer, m.Refused):
+        raise RunRefused(f"{link.host}: {answer.text}.", known="Nothing was done.")
+
+
+def worth_saying(error: MacGPUError) -> str:
+    """Return an error's four parts as text for a terminal."""
+    return "\n".join(part for part in (error.what, error.known, error.kept, error.next) if part)

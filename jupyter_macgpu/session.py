@@ -1,0 +1,78 @@
+"""One notebook's tie to one host: who it is there, and what can be asked between cells."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .execution import fetch
+from .wire import bundle
+from .wire import messages as m
+from .wire.errors import WorkerError
+
+if TYPE_CHECKING:
+    from .fleet.hosts import Host
+    from .link import Link
+
+#: Seconds that a worker may take for an operation; it waits for a cell that runs.
+_OPERATION = 600.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """A notebook on a host.
+
+    Attributes
+    ----------
+    session
+        Its id there: 32 hexadecimal digits.
+    announced
+        Whether the user was told that cells run here.
+    """
+
+    host: Host
+    link: Link
+    session: str = field(default_factory=lambda: secrets.token_hex(16))
+    announced: bool = False
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """What the session's worker runs in; fixed at its first run."""
+        return {"python": self.host.python or sys.executable}
+
+    def operate(self, action: str, **detail: Any) -> tuple[m.Operated, list[memoryview]]:
+        """Do something with the session's live values; return the answer and its parts.
+
+        Raises
+        ------
+        WorkerError
+            If the worker will not or cannot do it.
+        TransportError
+            If the host cannot be reached.
+        """
+        self.link.connect()
+        operation = secrets.token_hex(8)
+        self.link.say(
+            m.Operate(operation=operation, session=self.session, action=action, detail=detail)
+        )
+        answer = self.link.await_message(
+            lambda message: isinstance(message, m.Operated) and message.operation == operation,
+            _OPERATION,
+        )
+        assert isinstance(answer, m.Operated)
+        if answer.error:
+            raise WorkerError(
+                f"{self.host.name}: {answer.error}.",
+                known="No cell was started.",
+                next="%macgpu values shows what the worker holds.",
+            )
+        if not answer.size:
+            return answer, []
+        if answer.buffers:
+            whole = memoryview(bytearray(b"".join(answer.buffers)))
+        else:
+            stored = str(answer.detail.get("stored", ""))
+            whole = fetch(self.link, stored, "result", answer.size, answer.result)
+        return answer, bundle.unpack(whole)

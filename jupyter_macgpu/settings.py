@@ -1,0 +1,90 @@
+"""Settings of one notebook, changed with ``%macgpu config NAME=VALUE``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from .wire.errors import InputError
+
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(B|KiB|MiB|GiB|KB|MB|GB)", re.IGNORECASE)
+_UNITS = {
+    "b": 1,
+    "kib": 2**10,
+    "mib": 2**20,
+    "gib": 2**30,
+    "kb": 10**3,
+    "mb": 10**6,
+    "gb": 10**9,
+}
+
+
+def read_size(text: str) -> int:
+    """Return the bytes that a text such as ``256MiB`` or ``2GB`` stands for.
+
+    Raises
+    ------
+    InputError
+        If it is no size.
+    """
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise InputError(
+            f"{text!r} is not a size.", next="Write a number and a unit: 512MiB, 2GiB."
+        )
+    return int(float(match[1]) * _UNITS[match[2].lower()])
+
+
+@dataclass(slots=True)
+class Settings:
+    """What a notebook has set.
+
+    Attributes
+    ----------
+    bring
+        How much comes back by itself: ``auto`` (256 MiB a value, 1 GiB a cell), ``always``
+        (everything that can), ``never`` (only what ``-o`` names), or a size for a value.
+    """
+
+    values: dict[str, str] = field(default_factory=lambda: {"return": "auto"})
+
+    def require(self, name: str) -> None:
+        """Refuse a setting that does not exist.
+
+        Raises
+        ------
+        InputError
+            It names the settings that do.
+        """
+        if name not in self.values:
+            names = ", ".join(self.values)
+            raise InputError(f"There is no setting {name!r}.", next=f"The settings are: {names}.")
+
+    def change(self, name: str, value: str) -> None:
+        """Change a setting.
+
+        Raises
+        ------
+        InputError
+            If there is no such setting, or it does not take that value.
+        """
+        self.require(name)
+        if value not in ("auto", "always", "never"):
+            read_size(value)
+        self.values[name] = value
+
+    def limits(self) -> dict[str, int]:
+        """Return the limits of what comes back by itself, in bytes; empty for the default."""
+        chosen = self.values["return"]
+        if chosen == "auto":
+            return {}
+        if chosen == "always":
+            return {"value": 1 << 62, "cell": 1 << 62}
+        if chosen == "never":
+            return {"value": 0, "cell": 0}
+        size = read_size(chosen)
+        return {"value": size, "cell": max(size, 2**30)}
+
+    def text(self) -> str:
+        """Return the settings, a line each."""
+        return "\n".join(f"{name}={value}" for name, value in self.values.items())

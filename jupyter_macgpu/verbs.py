@@ -1,0 +1,180 @@
+"""What a user may write behind ``%macgpu`` and behind the ``macgpu`` command.
+
+Both doors read the same table (`VERBS`), so that a verb means the same in a
+notebook and in a shell. Nothing is done here: a `Command` says what was asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from .grammar import Grammar, Option
+from .words import OptionError, Word, nearest, pointed_at, shown, split
+
+_JSON = Option(names=("--json",), field="json", help="print JSON")
+_YES = Option(names=("--yes",), field="yes", help="do not ask")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verb:
+    """One verb: what it takes and what it does.
+
+    Attributes
+    ----------
+    help
+        One line for the help text.
+    takes
+        What its arguments are called: ``RUN`` is one that must be there, ``[NAME...]``
+        any number, ``[KEY[=VALUE]...]`` settings. Empty: it takes none.
+    options
+        Its options.
+    shell_only
+        Whether only the ``macgpu`` command has it.
+    """
+
+    help: str
+    takes: str = ""
+    options: tuple[Option, ...] = ()
+    shell_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One thing asked for, read but not done.
+
+    Attributes
+    ----------
+    verb
+        One of `VERBS`.
+    arguments
+        What stands behind the verb: a run, names, or settings as ``key=value``.
+    json
+        Whether the answer is wanted as JSON.
+    yes
+        Whether what would be asked is answered beforehand.
+    """
+
+    verb: str
+    arguments: tuple[str, ...] = ()
+    json: bool = False
+    yes: bool = False
+
+
+def parse_verb(line: str) -> Command:
+    """Read what stands behind ``%macgpu``.
+
+    Raises
+    ------
+    OptionError
+        If anything on the line is not understood. Nothing was done.
+    """
+    words = split(line)
+    for word in words:
+        if word.text.startswith("#") and not word.quoted:
+            raise OptionError(
+                f"A comment stands on the magic's own line.\n{pointed_at(line, word.column)}",
+                next="Move it to a line of its own.",
+            )
+    return _parse(words, _verbs_of(in_shell=False), "%macgpu")
+
+
+def parse_arguments(arguments: Sequence[str]) -> Command:
+    """Read what the shell handed to the ``macgpu`` command, its own name left out.
+
+    Raises
+    ------
+    OptionError
+        If anything is not understood. Nothing was done.
+    """
+    words = [Word(text=text, column=0) for text in arguments]
+    return _parse(words, _verbs_of(in_shell=True), "macgpu")
+
+
+def help_text(*, in_shell: bool) -> str:
+    """Return the verbs that a notebook or a shell has as aligned lines, one each."""
+    verbs = _verbs_of(in_shell=in_shell)
+    rows = [(f"{name} {verb.takes}".rstrip(), verb.help) for name, verb in verbs.items()]
+    width = max(len(left) for left, _ in rows)
+    return "\n".join(f"{left:<{width}}  {right}" for left, right in rows)
+
+
+def _verbs_of(*, in_shell: bool) -> dict[str, Verb]:
+    return {name: verb for name, verb in VERBS.items() if in_shell or not verb.shell_only}
+
+
+def _parse(words: Sequence[Word], verbs: Mapping[str, Verb], door: str) -> Command:
+    if not words:
+        what = f"{door} stands without a verb."
+        raise OptionError(what, next=f"The verbs are {', '.join(verbs)}.")
+    name = words[0].text
+    if name not in verbs:
+        raise _unknown_verb(name, verbs, door)
+    verb = verbs[name]
+    grammar = Grammar(command=f"{door} {name}", options=verb.options)
+    fields, others = grammar.read(words[1:])
+    arguments = tuple(word.text for word in others)
+    _check(arguments, verb, f"{door} {name}")
+    return Command(
+        verb=name,
+        arguments=arguments,
+        json=bool(fields.get("json")),
+        yes=bool(fields.get("yes")),
+    )
+
+
+def _check(arguments: tuple[str, ...], verb: Verb, command: str) -> None:
+    usage = f"Write {command} {verb.takes}".rstrip() + "."
+    if not verb.takes and arguments:
+        raise OptionError(f"{command} takes no {shown(arguments[0])}.", next=usage)
+    if verb.takes == "RUN" and len(arguments) != 1:
+        given = f"{len(arguments)} are given" if arguments else "none is given"
+        raise OptionError(
+            f"{command} takes one run; {given}.",
+            next=f"{usage} RUN is the start of an id, a name, or last.",
+        )
+    if verb.takes == "[NAME...]":
+        for name in arguments:
+            if not name.isidentifier():
+                what = f"{command}: {shown(name)} is not the name of a variable."
+                raise OptionError(what, next=usage)
+    if verb.takes == "[KEY[=VALUE]...]":
+        for setting in arguments:
+            if not setting.partition("=")[0].isidentifier() or setting.endswith("="):
+                what = f"{command}: {shown(setting)} is not a setting."
+                raise OptionError(what, next=f"{usage} There are no spaces around the =.")
+
+
+def _unknown_verb(name: str, verbs: Iterable[str], door: str) -> OptionError:
+    every = f"The verbs are {', '.join(verbs)}."
+    if name in _NOT_YET:
+        return OptionError(f"{door} {name} is not available in this version.", next=every)
+    near = nearest(name, [*verbs, *_NOT_YET])
+    later = " (which is not available in this version)" if near in _NOT_YET else ""
+    return OptionError(
+        f"{shown(name)} is not a verb of {door}.",
+        next=f"Did you mean {near}{later}?" if near else every,
+    )
+
+
+VERBS: dict[str, Verb] = {
+    "status": Verb(help="show the hosts and how they are", options=(_JSON,)),
+    "runs": Verb(help="list the runs that the hosts know", options=(_JSON,)),
+    "attach": Verb(help="show a run's outputs and bind what it brings", takes="RUN"),
+    "logs": Verb(help="show what a run has printed so far", takes="RUN", options=(_JSON,)),
+    "cancel": Verb(help="stop a run", takes="RUN", options=(_JSON,)),
+    "rm": Verb(help="forget a run that has ended", takes="RUN", options=(_JSON, _YES)),
+    "values": Verb(help="list what the worker holds for this notebook", options=(_JSON,)),
+    "free": Verb(help="drop values that stay on the host; without names, all", takes="[NAME...]"),
+    "restart": Verb(help="end the worker and start a fresh one", options=(_YES,)),
+    "config": Verb(help="show or change settings of this notebook", takes="[KEY[=VALUE]...]"),
+    "demo": Verb(help="run the quickstart notebook on this machine", shell_only=True),
+}
+
+#: Verbs that later versions have. They are known, so that nobody looks for a typing error.
+_NOT_YET = frozenset(
+    """
+    add allow apply bootstrap defaults describe detach device diff discover doctor drain du env
+    files get import off on pause put trust undrain uninstall upgrade usage use verify where why
+    """.split()
+)

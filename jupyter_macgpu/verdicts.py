@@ -1,0 +1,91 @@
+"""What a run's end means for the cell: its value, or the error that says what happened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .wire.errors import RemoteError, RunCancelled, RunDied, RunLost
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .run import Result
+
+_MEMORY_SIGNALS = {"SIGKILL", "SIGABRT"}
+
+
+def error_of(result: Result, shown: RemoteError | None) -> BaseException | None:
+    """Return what the cell is to raise for a run's end, or None if it ended well.
+
+    Parameters
+    ----------
+    shown
+        The last error that the run itself showed, if nothing came after it.
+    """
+    if result.state == "ok":
+        return None
+    if result.state in ("died", "lost") or (result.state == "cancelled" and shown is None):
+        return _ended_from_outside(result)
+    if shown is not None:
+        return shown
+    error = result.summary.get("error") or {}
+    ename, evalue = str(error.get("ename", "Error")), str(error.get("evalue", ""))
+    return RemoteError.rebuilt(ename, evalue, [str(line) for line in error.get("traceback", [])])
+
+
+def _ended_from_outside(result: Result) -> BaseException:
+    run, host, summary = result.run[:8], result.host, result.summary
+    what = str(summary.get("what", "it ended without saying why"))
+    if result.state == "cancelled":
+        return _cancelled(run, host, summary, what)
+    if result.state == "lost":
+        return RunLost(
+            f"Run {run} on {host} is lost: {what}.",
+            known="How far it came is not known. It was not repeated.",
+        )
+    if summary.get("phase") == "start":
+        log = str(summary.get("log", "")).strip()
+        return RunDied(
+            f"The worker on {host} did not start: {what}.",
+            known=f"Run {run} was not begun." + (f" The worker said:\n{log}" if log else ""),
+            kept="The notebook's variables are as they were.",
+            next="Mend what it names, then run the cell again.",
+        )
+    return RunDied(
+        f"Run {run} on {host} died: {what}.{_memory_hint(summary)}",
+        known="It will not be repeated by itself.",
+        kept="Output up to there is shown, and the notebook's variables are as before the cell. "
+        "Values that lived in the worker alone are gone.",
+        next="Run the cell again for a fresh worker; %macgpu logs "
+        f"{run} shows the output once more.",
+    )
+
+
+def _cancelled(run: str, host: str, summary: Mapping[str, Any], what: str) -> BaseException:
+    stopping = summary.get("stopping")
+    if stopping == "kill":
+        return RemoteError.rebuilt(
+            "KeyboardInterrupt",
+            "",
+            [
+                f"KeyboardInterrupt: the worker of run {run} on {host} was ended.",
+                "Its output up to there is shown.",
+                "The notebook's variables are as before the cell; "
+                "values that lived in the worker alone are gone.",
+                "The next cell starts a fresh worker.",
+            ],
+        )
+    reason = "its time limit had passed" if stopping == "timeout" else what
+    return RunCancelled(
+        f"Run {run} on {host} was cancelled: {reason}.",
+        known="It is over and will not be repeated.",
+        next="Run the cell again, with a longer --timeout or --wait if that was the reason.",
+    )
+
+
+def _memory_hint(summary: Mapping[str, Any]) -> str:
+    peak = summary.get("peak")
+    if not peak or summary.get("signal") not in _MEMORY_SIGNALS:
+        return ""
+    gib = float(peak) / 2**30
+    return f" Its largest size was {gib:.2f} GiB; was it out of memory?"
