@@ -8,8 +8,8 @@ from typing import Any
 
 from .reading import Reading, names_read
 from .wire.values.capture import CLASSES, INPUT_LIMIT, Capture, capture
-from .wire.values.classes import ClassRegistry
 from .wire.values.names import is_hidden, is_result
+from .wire.values.registry import ClassRegistry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ def read_inputs(
     limit: int | None = INPUT_LIMIT,
     flags: int = 0,
     transform: Callable[[str], str] | None = None,
-    number_of: Callable[[str], int | None] = lambda filename: None,
+    number_of: Callable[[str], int | None] = lambda _filename: None,
 ) -> Inputs:
     """Pickle what a cell reads, and say what it reads that is not there.
 
@@ -56,7 +56,7 @@ def capture_inputs(
     limit: int | None = INPUT_LIMIT,
     flags: int = 0,
     transform: Callable[[str], str] | None = None,
-    number_of: Callable[[str], int | None] = lambda filename: None,
+    number_of: Callable[[str], int | None] = lambda _filename: None,
     classes: ClassRegistry = CLASSES,
 ) -> Capture:
     """Pickle what a cell reads of the notebook's namespace.

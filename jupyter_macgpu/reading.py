@@ -9,12 +9,13 @@ costs a copy, a name too few a NameError: in doubt a name is read.
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import string
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from .wire.values.sources import names_used
+from .wire.values.sources import names_deleted, names_used
 
 _FLAGS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 #: Cell magics whose body is another language, even where it happens to compile.
@@ -45,6 +46,7 @@ class Reading:
     attributes: frozenset[str]
 
 
+@functools.lru_cache(maxsize=256)
 def names_read(
     source: str,
     *,
@@ -61,6 +63,11 @@ def names_read(
         The compiler flags of the shell, which remember `from __future__` imports.
     transform
         IPython's transformer, for the bodies of cell magics. None leaves them unread.
+
+    Returns
+    -------
+    Reading
+        Remembered for a cell that is run again.
 
     Raises
     ------
@@ -142,11 +149,13 @@ class _Reader:
             code = compile(tree, "<cell>", mode, self.flags, dont_inherit=True)
         except SyntaxError:
             # `break` in a loop's body is an error on its own. Take every name there is.
-            names = (node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
-            self._add(names, bound)
+            everything = (node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
+            self._add(everything, bound)
             return
         names, attributes = names_used(code)
-        self._add(names, bound)
+        # What is deleted has to be there, even if the cell binds it first: otherwise
+        # nobody would see that it went.
+        self._add(names, bound - names_deleted(code))
         self.attributes |= attributes
 
     def _add(self, names: Iterable[str], bound: frozenset[str]) -> None:

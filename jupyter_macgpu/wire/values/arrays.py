@@ -46,8 +46,8 @@ def reduce_array(encoder: Encoder, array: Any) -> Any:
         shared = encoder.scratch.get("shared", frozenset())
         if id(root) in shared or id(root) in encoder.known:
             offset = _address(array) - _address(root)
-            made_from = (root, array.dtype, offset, array.shape, array.strides)
-            return build_view, (*made_from, array.flags.writeable)
+            window = (array.dtype, offset, array.shape, array.strides)
+            return build_view, (root, *window, array.flags.writeable)
     roots = encoder.scratch.setdefault("roots", {})
     roots.setdefault(id(root), set()).add(id(array))
     # Keeps the ids above from being given to other objects.
@@ -62,7 +62,8 @@ def build_array(
     memory: Any, dtype: Any, shape: tuple[int, ...], order: str, writeable: bool, strided: bool
 ) -> Any:
     """Make an array on received memory."""
-    array: Any = np.ndarray(shape, dtype, memory, order=order)  # type: ignore[call-overload]
+    make: Any = np.ndarray
+    array = make(shape, dtype, memory, order=order)
     if strided:
         # At home its elements lie apart. A view that is made of it here cannot be
         # described in that memory: give it another root, so that it travels as a copy.
@@ -122,7 +123,7 @@ def same_bytes(now: Any, before: Any) -> bool:
     )
 
 
-class ArrayContent:
+class _ArrayContent:
     """Type, shape and bytes of an array; the elements of an array of objects."""
 
     code = "numpy.array"
@@ -155,11 +156,10 @@ class ArrayContent:
         if obj.dtype.hasobject:
             set_object_array(obj, content)
         else:
-            new: Any = np.ndarray(obj.shape, obj.dtype, content, order=order)
-            np.copyto(obj, new)
+            np.copyto(obj, build_array(content, obj.dtype, obj.shape, order, True, False))
 
 
-ARRAY = ArrayContent()
+ARRAY = _ArrayContent()
 PARTS[ARRAY.code] = ARRAY
 
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import InputTooLarge, UnknownInput, UnpicklableInput
-from .classes import ClassRegistry
 from .graph import Encoder, Table
 from .names import is_hidden
 from .paths import path_to
 from .refusals import Unshippable, type_name
+from .registry import ClassRegistry
 
 #: The classes of this process. One process is one notebook or one worker.
 CLASSES = ClassRegistry()
@@ -61,7 +61,7 @@ def capture(
     attribute_names: Iterable[str] = (),
     limit: int | None = INPUT_LIMIT,
     classes: ClassRegistry = CLASSES,
-    number_of: Callable[[str], int | None] = lambda filename: None,
+    number_of: Callable[[str], int | None] = lambda _filename: None,
 ) -> Capture:
     """Pickle the inputs of a cell, and what the functions among them read.
 
@@ -127,7 +127,7 @@ class _Attempt:
         self.namespace = namespace
         self.nbytes: dict[str, int] = {}
         self.refused: list[tuple[str, str, str, str]] = []
-        self._make = lambda: Encoder(namespace, classes, number_of)
+        self._make: Callable[[], Encoder] = lambda: Encoder(namespace, classes, number_of)
         self.encoder = self._fresh(attribute_names, shared)
 
     def dump_all(self, wanted: list[str]) -> None:

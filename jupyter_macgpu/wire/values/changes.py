@@ -12,6 +12,7 @@ from .capture import explain, shared_memory
 from .graph import Encoder
 from .modules import as_import
 from .opaque import CannotUpdate
+from .parts import BUILT_ON
 from .paths import path_to, reaches
 from .refusals import Unshippable
 from .remote import RemoteInfo, RemoteValue, describe, format_size
@@ -108,6 +109,7 @@ class Collector:
         self._updates = find_updates(snapshot)
         self._remote: dict[str, RemoteInfo] = {}
         self._stand_ins: dict[int, tuple[object, RemoteValue]] = {}
+        self._handles: dict[str, RemoteValue] = {}
         self._live: dict[str, object] = {}
         self._notes: dict[str, None] = {}
         self._shared: frozenset[int] = frozenset()
@@ -134,6 +136,8 @@ class Collector:
         """Pickle everything, or find one more thing that has to stay and return None."""
         encoder = self._make_encoder()
         encoder.scratch["shared"] = self._shared
+        if not self._bound and not self._deleted and not self._updates.number:
+            return encoder
         encoder.start_from(without(self._snapshot.table, self._updates.replaced))
         for obj, handle in self._stand_ins.values():
             encoder.substitute(obj, handle)
@@ -159,18 +163,24 @@ class Collector:
         return encoder
 
     def _entries(self) -> Iterator[tuple[tuple[object, ...], str, object]]:
-        for difference, state in self._updates.states:
+        for difference, state in sorted(self._updates.states, key=_built_on_first):
             entry = ("update", difference.number, difference.part.code, state)
             yield entry, "", difference.obj
         for number, obj in self._updates.replacements:
             yield ("replace", number, obj), "", obj
         for name, value in self._bound.items():
             kind = "result" if name == RESULT else "name"
-            yield (kind, name, as_import(value) or value), name, value
+            yield (kind, name, self._sent_for(name, value)), name, value
         for name in self._deleted:
             yield ("delete", name), "", None
 
-    def _failed(self, entry: tuple[object, ...], name: str, obj: object, exc: Exception) -> None:
+    def _sent_for(self, name: str, value: object) -> object:
+        if name in self._handles:
+            return self._handles[name]
+        named = as_import(value)
+        return value if named is None else named
+
+    def _failed(self, _entry: tuple[object, ...], name: str, obj: object, exc: Exception) -> None:
         kind, _, why = explain(name, obj, exc)
         if name:
             self._keep_here(obj, name, f"cannot be pickled: {why}")
@@ -182,7 +192,7 @@ class Collector:
             self._updates = self._updates.without(obj)
             self._notes[f"a change of {self._name_of(obj)} stays here: {kind}: {why}"] = None
 
-    def _too_large(self, entry: tuple[object, ...], name: str, obj: object, size: int) -> None:
+    def _too_large(self, _entry: tuple[object, ...], name: str, obj: object, size: int) -> None:
         over = self._limits.value if size > self._limits.value else self._limits.cell
         reason = f"larger than {format_size(over)}"
         if over == self._limits.cell:
@@ -205,7 +215,16 @@ class Collector:
         info = describe(obj, key=key, name=name, host=self._origin.host, reason=reason)
         self._remote[key] = info
         self._live[key] = obj
-        self._stand_ins[id(obj)] = (obj, RemoteValue(info))
+        if reaches(obj, set(self._snapshot.numbers) - {id(obj)}):
+            self._notes[
+                f"{name} stays on {self._origin.host}: from now on it and the variables here "
+                "no longer share the objects that both hold"
+            ] = None
+        if isinstance(obj, type) or obj is None:
+            # Instances need their class to be one: they fail by themselves.
+            self._handles[name] = RemoteValue(info)
+        else:
+            self._stand_ins[id(obj)] = (obj, RemoteValue(info))
 
     def _narrow(self) -> None:
         """Leave out changes of objects that no wanted name leads to."""
@@ -255,12 +274,22 @@ class Updates:
     replacements: tuple[tuple[int, object], ...]
     replaced: frozenset[int]
 
+    @property
+    def number(self) -> int:
+        """How many objects are updated or replaced."""
+        return len(self.states) + len(self.replacements)
+
     def without(self, obj: object) -> Updates:
+        """Return the updates but those of one object."""
         return Updates(
             states=tuple(pair for pair in self.states if pair[0].obj is not obj),
             replacements=tuple(pair for pair in self.replacements if pair[1] is not obj),
             replaced=self.replaced,
         )
+
+
+def _built_on_first(pair: tuple[Difference, Any]) -> bool:
+    return pair[0].part.code not in BUILT_ON
 
 
 def find_updates(snapshot: Snapshot) -> Updates:
@@ -286,7 +315,10 @@ def find_updates(snapshot: Snapshot) -> Updates:
         for gone in replaced:
             snapshot.numbers.pop(gone, None)
         queue = [d for d in snapshot.holders_of(replaced) if id(d.obj) not in replaced]
-    numbered = {id(obj): (number, obj) for number, obj in reversed(snapshot.table.items())}
+    numbered = {
+        id(obj): (number, obj)
+        for number, obj in reversed(list(snapshot.table.items()) if replaced else [])
+    }
     return Updates(
         states=tuple(pair for pair in states.values() if id(pair[0].obj) not in replaced),
         replacements=tuple(sorted((numbered[each] for each in replaced), key=itemgetter(0))),

@@ -8,20 +8,22 @@ class with another id; instances of the old one keep the old one, as at home.
 
 from __future__ import annotations
 
-import _abc  # the only way to the registry of an ABC
 import abc
 import enum
 import types
-import uuid
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+import cloudpickle
 
 from .naming import builder, importable
 
 if TYPE_CHECKING:
     from .graph import Decoder, Encoder
+
+#: The registered subclasses of an ABC; there is no public way to them.
+_REGISTRY: Any = abc._get_dump  # type: ignore[attr-defined]
 
 #: Made by Python for each class, or given when the class is made.
 _NOT_STATE = {"__dict__", "__weakref__", "__slots__", "__module__", "_abc_impl", "__slotnames__"}
@@ -32,33 +34,11 @@ _ENUM_STATE |= {"_hashable_values_", "_unhashable_values_map_", "__new__", "_sin
 _ENUM_STATE |= {"_all_bits_", "_flag_mask_", "_inverted_", "_boundary_", "_value_repr_"}
 
 
-class ClassRegistry:
-    """The notebook classes that one process has sent or received, by id."""
-
-    def __init__(self) -> None:
-        self._ids: weakref.WeakKeyDictionary[type, str] = weakref.WeakKeyDictionary()
-        self._classes: weakref.WeakValueDictionary[str, type] = weakref.WeakValueDictionary()
-
-    def id_of(self, cls: type) -> str:
-        """Return the id of a class, giving it one if it has none yet."""
-        if cls not in self._ids:
-            self.add(cls, uuid.uuid4().hex)
-        return self._ids[cls]
-
-    def add(self, cls: type, class_id: str) -> None:
-        self._ids[cls] = class_id
-        self._classes[class_id] = cls
-
-    def find(self, class_id: str) -> type | None:
-        return self._classes.get(class_id)
-
-
 def reduce_class(encoder: Encoder, cls: type) -> Any:
     """Send a class by name if it can be imported, else whole."""
     if cls.__module__ == "builtins" or importable(cls):
-        return NotImplemented
-    if cls.__module__ == "types" or cls in _SINGLETON_TYPES:
-        return NotImplemented
+        # It also knows those that have no name of their own: type(None), type(f).
+        return cloudpickle.Pickler.reducer_override(encoder, cls)
     members = None
     if issubclass(cls, enum.Enum):
         members = {name: member._value_ for name, member in cls.__members__.items()}
@@ -70,11 +50,8 @@ def reduce_class(encoder: Encoder, cls: type) -> Any:
     return build_class, args, state, None, None, set_class_state
 
 
-_SINGLETON_TYPES = (type(None), type(Ellipsis), type(NotImplemented))
-
-
 def class_state(cls: type) -> dict[str, Any]:
-    """What a class holds, without what comes with its making."""
+    """Return what a class holds, without what comes with its making."""
     left_out = set(_NOT_STATE)
     slots = vars(cls).get("__slots__", ())
     left_out.update((slots,) if isinstance(slots, str) else slots)
@@ -96,6 +73,7 @@ def build_class(
     given: dict[str, Any],
     members: dict[str, Any] | None,
 ) -> type:
+    """Return the class with an id, made without its attributes if it is new here."""
     known = decoder.classes.find(class_id)
     if known is None:
         make = _make_class if members is None else _make_enum
@@ -110,6 +88,7 @@ def build_class(
 def set_class_state(
     decoder: Decoder, cls: type, state: tuple[dict[str, Any], tuple[type, ...]]
 ) -> None:
+    """Give a new class its attributes, and on the worker a known one the notebook's."""
     new = id(cls) in decoder.scratch.get("new_classes", ())
     if not new and not decoder.on_worker:
         return
@@ -165,7 +144,7 @@ def _quiet_init_subclass(bases: tuple[type, ...]) -> Iterator[None]:
         if parent.__module__ == "__main__" and "__init_subclass__" in vars(parent)
     }
     for parent in hooks:
-        type.__setattr__(parent, "__init_subclass__", classmethod(lambda cls, **kwargs: None))
+        type.__setattr__(parent, "__init_subclass__", classmethod(lambda _cls, **_kwargs: None))
     try:
         yield
     finally:
@@ -176,5 +155,5 @@ def _quiet_init_subclass(bases: tuple[type, ...]) -> Iterator[None]:
 def _virtual_subclasses(cls: type) -> tuple[type, ...]:
     if not isinstance(cls, abc.ABCMeta):
         return ()
-    registry = _abc._get_dump(cls)[0]  # type: ignore[attr-defined]
+    registry = _REGISTRY(cls)[0]
     return tuple(found for found in (reference() for reference in registry) if found is not None)

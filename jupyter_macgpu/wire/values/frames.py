@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
-import pandas as pd
+import pandas as pd  # type: ignore[import-untyped]
 
 from .opaque import CannotUpdate
 from .parts import PARTS, Part
@@ -33,7 +33,7 @@ def parts_for(cls: type) -> tuple[Part, ...] | None:
     return (FRAME,) if issubclass(cls, _WHOLE) else None
 
 
-def reduce_frame(encoder: Encoder, frame: Any) -> Any:
+def reduce_frame(_encoder: Encoder, frame: Any) -> Any:
     """Send a frame as a pickle of its own, its buffers out of band."""
     return build_frame, sealed(frame)
 
@@ -50,7 +50,7 @@ def sealed(frame: Any) -> tuple[Any, ...]:
     return (stream, *buffers)
 
 
-class FrameContent:
+class _FrameContent:
     """A frame as its own pickle would be."""
 
     code = "pandas.frame"
@@ -62,10 +62,10 @@ class FrameContent:
     def changed(self, obj: Any, before: Any) -> bool:
         return bool(self.snapshot(obj) != before)
 
-    def elements(self, obj: Any) -> Iterable[object]:
+    def elements(self, _obj: Any) -> Iterable[object]:
         return ()
 
-    def export(self, obj: Any, before: Any) -> Any:
+    def export(self, obj: Any, _before: Any) -> Any:
         if not hasattr(obj, "__setstate__"):
             raise CannotUpdate
         return sealed(obj)
@@ -74,5 +74,5 @@ class FrameContent:
         obj.__setstate__(build_frame(*state).__getstate__())
 
 
-FRAME = FrameContent()
+FRAME = _FrameContent()
 PARTS[FRAME.code] = FRAME

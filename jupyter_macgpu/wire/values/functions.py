@@ -42,6 +42,7 @@ def reduce_function(encoder: Encoder, function: types.FunctionType) -> Any:
 
 
 def function_state(function: types.FunctionType) -> tuple[Any, ...]:
+    """Return what a function holds, in the order of `STATE`."""
     values = (getattr(function, name) for name in STATE)
     # Asking for these two makes an empty dict where there was none.
     return tuple(None if value == {} else value for value in values)
@@ -49,8 +50,9 @@ def function_state(function: types.FunctionType) -> tuple[Any, ...]:
 
 @builder
 def set_function_state(
-    decoder: Decoder | None, function: types.FunctionType, state: tuple[Any, ...]
+    _decoder: Decoder | None, function: types.FunctionType, state: tuple[Any, ...]
 ) -> None:
+    """Give a function what it holds."""
     for name, value in zip(STATE, state, strict=True):
         if value is None and name in ("__annotations__", "__dict__"):
             value = {}
@@ -65,6 +67,7 @@ def build_function(
     name: str,
     cells: tuple[types.CellType, ...] | None,
 ) -> types.FunctionType:
+    """Make a function on this side's namespace, without its state."""
     if home is None:
         namespace = decoder.namespace
     elif isinstance(home, str):
@@ -77,11 +80,13 @@ def build_function(
     return function
 
 
-def reduce_cell(encoder: Encoder, cell: types.CellType) -> tuple[Any, ...]:
+def reduce_cell(_encoder: Encoder, cell: types.CellType) -> tuple[Any, ...]:
+    """Send a closure's variable."""
     return build_cell, (), cell_state(cell), None, None, set_cell
 
 
 def cell_state(cell: types.CellType) -> tuple[object, ...]:
+    """Return the value of a closure's variable: one element, or none."""
     try:
         return (cell.cell_contents,)
     except ValueError:
@@ -89,10 +94,12 @@ def cell_state(cell: types.CellType) -> tuple[object, ...]:
 
 
 def build_cell() -> types.CellType:
+    """Make a closure's variable, unbound."""
     return types.CellType()
 
 
 def set_cell(cell: types.CellType, state: tuple[object, ...]) -> None:
+    """Bind a closure's variable, or unbind it."""
     if state:
         cell.cell_contents = state[0]
     else:

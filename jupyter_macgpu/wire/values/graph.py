@@ -18,9 +18,9 @@ from typing import Any, Protocol
 
 import cloudpickle
 
-from .classes import ClassRegistry
 from .naming import LIBRARIES
 from .refusals import Unshippable, refusal
+from .registry import ClassRegistry
 
 Table = dict[int, object]
 Reducer = Callable[["Encoder", Any], Any]
@@ -29,7 +29,8 @@ Reducer = Callable[["Encoder", Any], Any]
 class RegisterSource(Protocol):
     """Called by the receiving side with each cell source that a function came from."""
 
-    def __call__(self, filename: str, source: str, number: int | None, /) -> None: ...
+    def __call__(self, filename: str, source: str, number: int | None, /) -> None:
+        """Remember the source."""
 
 
 class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
@@ -50,7 +51,7 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
         self,
         namespace: dict[str, Any],
         classes: ClassRegistry,
-        number_of: Callable[[str], int | None] = lambda filename: None,
+        number_of: Callable[[str], int | None] = lambda _filename: None,
     ) -> None:
         self.file = io.BytesIO()
         self.buffers: list[pickle.PickleBuffer] = []
@@ -75,10 +76,10 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
 
     def table(self) -> Table:
         """Every object that was numbered, by its number."""
-        return {index: obj for index, obj in self.memo.copy().values()}
+        return dict(self.memo.copy().values())
 
     def start_from(self, table: Table) -> None:
-        """Number the objects of `table` as it does, so that they travel as numbers."""
+        """Count on from `table`, whose objects then travel as their numbers."""
         memo: dict[int, tuple[int, object]] = {}
         for index, obj in table.items():
             # Two numbers may lead to one object here (what was rebuilt is a singleton).
@@ -105,9 +106,11 @@ class Encoder(cloudpickle.Pickler):  # type: ignore[misc]
         self.attribute_names.update(attribute_names)
 
     def note(self, text: str) -> None:
+        """Say something of the values to the user, once."""
         self.notes[text] = None
 
     def reducer_override(self, obj: Any) -> Any:
+        """Reduce an object by its type; the C pickler asks for all but the builtin types."""
         cls = type(obj)
         try:
             reducer = self._reducers[cls]
@@ -136,7 +139,7 @@ def _reducer_for(cls: type) -> Reducer | None:
     return importlib.import_module(f"{__package__}.reducers").reducer_for(cls)  # type: ignore[no-any-return]
 
 
-def _refuse(encoder: Encoder, obj: Any, *, reason: str) -> Any:
+def _refuse(_encoder: Encoder, obj: Any, *, reason: str) -> Any:
     raise Unshippable(obj, reason)
 
 
@@ -188,6 +191,8 @@ class Decoder(pickle.Unpickler):
         self.register_source = register_source
         #: Functions and classes that were rebuilt here, against those imported by name.
         self.made: set[int] = set()
+        #: Live objects of remote values: the notebook has handles in their place.
+        self.held: set[int] = set()
         #: What could not be imported: "module.name" -> why. Filled only where
         #: `missing` is set; otherwise the import error is raised.
         self.missing: dict[str, str] | None = None
@@ -220,9 +225,11 @@ class Decoder(pickle.Unpickler):
         return self.file.tell() == len(self.file.getbuffer())
 
     def persistent_load(self, pid: Any) -> Any:
+        """Return an object of the table that the stream starts from."""
         return self._seed[pid]
 
     def find_class(self, module: str, name: str) -> Any:
+        """Import what the stream names, and give our builders this decoder."""
         try:
             found = super().find_class(module, name)
         except (ImportError, AttributeError) as exc:
@@ -238,15 +245,14 @@ class Decoder(pickle.Unpickler):
 class Missing:
     """Stands for an object whose type does not exist on this side."""
 
-    def __new__(cls, *args: object, **kwargs: object) -> Missing:
-        return super().__new__(cls)
-
     def __init__(self, *args: object, **kwargs: object) -> None: ...
 
     def __setstate__(self, state: object) -> None: ...
 
     def __setitem__(self, key: object, value: object) -> None: ...
 
-    def append(self, item: object) -> None: ...
+    def append(self, item: object) -> None:
+        """Take an item, as the unpickler wants it."""
 
-    def extend(self, items: object) -> None: ...
+    def extend(self, items: object) -> None:
+        """Take items, as the unpickler wants it."""

@@ -19,13 +19,16 @@ if TYPE_CHECKING:
     from .graph import Decoder, Encoder
 
 NO_SLOT = object()
+# Typed loosely: mypy holds that a method of a subclass can never be the base's.
+_REDUCE_EX: Any = object.__reduce_ex__
+_REDUCE: Any = object.__reduce__
 
 
 def is_plain(cls: type) -> bool:
     """Say whether instances of `cls` are just their attributes and items."""
     return (
-        cls.__reduce_ex__ is object.__reduce_ex__
-        and cls.__reduce__ is object.__reduce__
+        getattr(cls, "__reduce_ex__", None) is _REDUCE_EX
+        and getattr(cls, "__reduce__", None) is _REDUCE
         and cls not in copyreg.dispatch_table
         and _getstate(cls) in _plain_getstates()
         and not issubclass(cls, type)
@@ -33,15 +36,17 @@ def is_plain(cls: type) -> bool:
 
 
 def has_attributes(cls: type) -> bool:
+    """Say whether instances of `cls` can hold attributes."""
     return bool(cls.__dictoffset__) or bool(slot_names(cls))
 
 
 def slot_names(cls: type) -> list[str]:
+    """Return the slots of a class and its bases."""
     names: list[str] = copyreg._slotnames(cls)  # type: ignore[attr-defined]
     return names
 
 
-def reduce_instance(encoder: Encoder, obj: Any) -> Any:
+def reduce_instance(_encoder: Encoder, obj: Any) -> Any:
     """Send an instance as its class, its real ``__dict__``, its slots and its items."""
     make, args, *_ = obj.__reduce_ex__(4)  # raises TypeError for what C keeps to itself
     attributes = getattr(obj, "__dict__", None)
@@ -61,10 +66,11 @@ def slot_values(obj: object) -> dict[str, Any]:
 
 @builder
 def set_instance(
-    decoder: Decoder,
+    _decoder: Decoder,
     obj: Any,
     state: tuple[dict[str, Any] | None, dict[str, Any], Any],
 ) -> None:
+    """Give a new instance its items, slots and ``__dict__``."""
     attributes, slots, items = state
     if isinstance(obj, list) and items:
         list.extend(obj, items)
@@ -83,6 +89,7 @@ def set_instance(
 
 
 def set_slots(obj: object, slots: dict[str, Any]) -> None:
+    """Set slots, past a ``__setattr__`` of the class."""
     for name, value in slots.items():
         object.__setattr__(obj, name, value)
 
@@ -101,11 +108,11 @@ def _getstate(cls: type) -> object:
 
 
 def _plain_getstates() -> list[object]:
-    """The ``__getstate__`` methods that give nothing but ``__dict__``.
+    """Return the ``__getstate__`` methods that give nothing but ``__dict__``.
 
     PyTorch's two leave out what only their own pickling cannot handle.
     """
-    plain: list[object] = [object.__getstate__]  # type: ignore[attr-defined]
+    plain: list[object] = [object.__getstate__]
     torch: Any = sys.modules.get("torch")
     if torch is not None and hasattr(torch, "optim"):
         plain += [torch.nn.Module.__getstate__, torch.optim.Optimizer.__getstate__]
@@ -115,4 +122,3 @@ def _plain_getstates() -> list[object]:
 def is_record(cls: type) -> bool:
     """Say whether the attributes of instances of `cls` are all there is to compare."""
     return is_plain(cls) and has_attributes(cls) and not issubclass(cls, types.ModuleType)
-

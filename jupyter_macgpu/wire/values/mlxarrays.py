@@ -31,7 +31,7 @@ def parts_for(cls: type) -> tuple[Part, ...] | None:
     return () if cls is mx.Dtype else None
 
 
-def reduce_array(encoder: Encoder, array: Any) -> Any:
+def reduce_array(_encoder: Encoder, array: Any) -> Any:
     """Send an array's bytes, out of band."""
     memory = pickle.PickleBuffer(memory_of(array))
     return build_array, (memory, dtype_name(array.dtype), tuple(array.shape))
@@ -44,7 +44,7 @@ def build_array(memory: Any, dtype: str, shape: tuple[int, ...]) -> Any:
     return array.view(mx.bfloat16) if dtype == "bfloat16" else array
 
 
-def reduce_dtype(encoder: Encoder, dtype: Any) -> Any:
+def reduce_dtype(_encoder: Encoder, dtype: Any) -> Any:
     """Send an MLX type by its name."""
     return getattr, (mx, dtype_name(dtype))
 
@@ -62,7 +62,7 @@ def dtype_name(dtype: Any) -> str:
     return str(dtype).rpartition(".")[2]
 
 
-class ArrayContent:
+class _ArrayContent:
     """Type, shape and bytes of an array."""
 
     code = "mlx.array"
@@ -76,7 +76,7 @@ class ArrayContent:
             return True
         return not same_bytes(memory_of(obj), content)
 
-    def elements(self, obj: Any) -> Iterable[object]:
+    def elements(self, _obj: Any) -> Iterable[object]:
         return ()
 
     def export(self, obj: Any, before: Any) -> Any:
@@ -88,5 +88,5 @@ class ArrayContent:
         obj[...] = build_array(*state)
 
 
-ARRAY = ArrayContent()
+ARRAY = _ArrayContent()
 PARTS[ARRAY.code] = ARRAY

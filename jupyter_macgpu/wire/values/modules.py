@@ -72,6 +72,7 @@ class LazyImport:
         return getattr(self._imported(), attribute)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call what it stands for."""
         return self._imported()(*args, **kwargs)
 
     def __getitem__(self, item: Any) -> Any:
@@ -103,13 +104,15 @@ def reduce_module(encoder: Encoder, module: types.ModuleType) -> Any:
     return build_module, (name, submodules_named(name, encoder.attribute_names))
 
 
-def reduce_lazy_import(encoder: Encoder, stand_in: LazyImport) -> Any:
+def reduce_lazy_import(_encoder: Encoder, stand_in: LazyImport) -> Any:
+    """Send a stand-in as the name that it stands for."""
     module, qualname, _ = stand_in._macgpu_lazy
     return build_import, (module, qualname)
 
 
 @builder
 def build_module(decoder: Decoder, name: str, submodules: tuple[str, ...]) -> types.ModuleType:
+    """Return the module, or a stand-in where importing it would be new to this side."""
     if name in sys.modules or decoder.on_worker:
         try:
             return import_with(name, submodules)
@@ -120,6 +123,7 @@ def build_module(decoder: Decoder, name: str, submodules: tuple[str, ...]) -> ty
 
 @builder
 def build_import(decoder: Decoder, module: str, qualname: str) -> Any:
+    """Return what a module holds by a name, or a stand-in."""
     if module in sys.modules or decoder.on_worker:
         try:
             return find(module, qualname)
@@ -135,28 +139,26 @@ def as_import(value: object) -> LazyImport | None:
     """
     if isinstance(value, LazyImport):
         return value
-    if not callable(value) or isinstance(value, types.MethodType):
-        return None
-    found = importable(value)
-    if found is None or found[0] == "builtins":
+    found = importable(value) if callable(value) else None
+    if found is None or found[0] == "builtins" or isinstance(value, types.MethodType):
         return None
     return LazyImport(*found, host="")
 
 
 def submodules_named(name: str, attributes: set[str]) -> tuple[str, ...]:
-    """Loaded submodules of a package that code with these attribute names can reach."""
+    """Return the loaded submodules of a package that code with these attribute names can reach."""
     prefix = name + "."
     return tuple(
         sorted(
             loaded
             for loaded in list(sys.modules)
-            if loaded.startswith(prefix)
-            and set(loaded[len(prefix) :].split(".")) <= attributes
+            if loaded.startswith(prefix) and set(loaded[len(prefix) :].split(".")) <= attributes
         )
     )
 
 
 def import_with(name: str, submodules: tuple[str, ...]) -> types.ModuleType:
+    """Import a module and some of its submodules."""
     module = importlib.import_module(name)
     for submodule in submodules:
         importlib.import_module(submodule)
@@ -164,6 +166,7 @@ def import_with(name: str, submodules: tuple[str, ...]) -> types.ModuleType:
 
 
 def find(module: str, qualname: str) -> Any:
+    """Import a module and return what it holds by a qualified name."""
     found: Any = importlib.import_module(module)
     for step in qualname.split("."):
         found = getattr(found, step)

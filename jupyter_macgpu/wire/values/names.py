@@ -9,7 +9,8 @@ _HIDDEN = {
     "In", "Out", "_", "__", "___", "_i", "_ii", "_iii", "_ih", "_oh", "_dh", "_exit_code",
     "get_ipython", "exit", "quit", "open", "display",
     "__name__", "__doc__", "__package__", "__loader__", "__spec__", "__file__",
-    "__builtin__", "__builtins__", "__annotations__", "__session__", "__vsc_ipynb_file__",
+    "__builtin__", "__builtins__", "__annotations__", "__warningregistry__", "__session__",
+    "__vsc_ipynb_file__",
 }  # fmt: skip
 _RESULT = re.compile(r"_{1,3}|_[0-9]+")
 _NUMBERED = re.compile(r"_i?[0-9]+")

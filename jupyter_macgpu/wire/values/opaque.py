@@ -19,7 +19,7 @@ import types
 import uuid
 import warnings
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import cloudpickle
@@ -87,33 +87,45 @@ class Opaque:
             return None
 
     def changed(self, obj: Any, before: Any) -> bool:
+        """Say whether it would pickle otherwise."""
         return bool(self.snapshot(obj) != before)
 
     def elements(self, obj: Any) -> Iterable[object]:
+        """Return what its reduction is made of."""
         try:
-            reduced = reduction(obj)
+            return list(self._flat(reduction(obj)))
         except Exception:  # as in `snapshot`
             return ()
-        return reduced if isinstance(reduced, tuple) else ()
 
     def export(self, obj: Any, before: Any) -> Any:
+        """Return its new state, if it is made as before and can take one."""
         now = self.snapshot(obj)
         if now is None or before is None or now[0] != before[0]:
             raise CannotUpdate
-        _, _, state, *rest = (*reduction(obj), None, None, None, None)
-        listed, mapped, setter = rest[:3]
-        if listed is not None or mapped is not None:
-            raise CannotUpdate
-        if state is None or not (setter or can_take_state(obj, state)):
+        pieces: tuple[Any, ...] = reduction(obj)
+        state, listed, mapped, setter = (*pieces, None, None, None, None)[2:6]
+        takes = setter is not None or can_take_state(obj, state)
+        if state is None or listed is not None or mapped is not None or not takes:
             raise CannotUpdate
         return state, setter
 
     def restore(self, obj: Any, state: Any) -> None:
+        """Give the local object its new state."""
         new_state, setter = state
         if setter is not None:
             setter(obj, new_state)
         else:
             take_state(obj, new_state)
+
+    def _flat(self, piece: Any) -> Iterator[object]:
+        """Yield what a reduction holds, through the containers that it is made of."""
+        if type(piece) in (tuple, list) and id(piece) not in self.numbers:
+            for item in piece:
+                yield from self._flat(item)
+        elif type(piece) is dict and id(piece) not in self.numbers:
+            yield from self._flat([*piece.keys(), *piece.values()])
+        else:
+            yield piece
 
     def _bytes(self, reduced: tuple[Any, ...]) -> bytes:
         pickler = _Shallow(self.numbers)
@@ -123,11 +135,12 @@ class Opaque:
 
 def reduction(obj: Any) -> Any:
     """Return what pickle would make of an object."""
-    reducer = copyreg.dispatch_table.get(type(obj))
-    return reducer(obj) if reducer is not None else obj.__reduce_ex__(5)
+    reducer: Any = copyreg.dispatch_table.get(type(obj))
+    return obj.__reduce_ex__(5) if reducer is None else reducer(obj)
 
 
 def can_take_state(obj: Any, state: Any) -> bool:
+    """Say whether an object that exists can take the state that pickle made."""
     return hasattr(obj, "__setstate__") or isinstance(state, (dict, tuple))
 
 
@@ -152,6 +165,5 @@ def take_state(obj: Any, state: Any) -> None:
 
 
 def _listed(piece: Any) -> Any:
-    """Iterators of items can be read once: read them."""
+    # Iterators of items can be read once.
     return list(piece) if hasattr(piece, "__next__") else piece
-

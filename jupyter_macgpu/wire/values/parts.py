@@ -27,29 +27,29 @@ class Part(Protocol):
 
     code: str
 
-    def snapshot(self, obj: Any) -> Any:
+    def snapshot(self, obj: Any, /) -> Any:
         """Remember how it is."""
 
-    def changed(self, obj: Any, before: Any) -> bool:
+    def changed(self, obj: Any, before: Any, /) -> bool:
         """Say whether it is otherwise than remembered."""
 
-    def elements(self, obj: Any) -> Iterable[object]:
+    def elements(self, obj: Any, /) -> Iterable[object]:
         """Return the objects that it holds directly."""
 
-    def export(self, obj: Any, before: Any) -> Any:
+    def export(self, obj: Any, before: Any, /) -> Any:
         """Return what the other side needs to follow."""
 
-    def restore(self, obj: Any, state: Any) -> None:
+    def restore(self, obj: Any, state: Any, /) -> None:
         """Follow: put an exported state into the local object."""
 
 
 def same_elements(now: Iterable[object], before: list[object]) -> bool:
     """Say whether two sequences hold the same objects in the same order."""
-    now = list(now)
-    return len(now) == len(before) and all(map(operator.is_, now, before))
+    held = list(now)
+    return len(held) == len(before) and all(map(operator.is_, held, before))
 
 
-class Elements:
+class _Elements:
     """Base of the parts that are a flat list of objects."""
 
     code = ""
@@ -63,14 +63,14 @@ class Elements:
     def changed(self, obj: Any, before: Any) -> bool:
         return not same_elements(self.elements(obj), before)
 
-    def export(self, obj: Any, before: Any) -> Any:
+    def export(self, obj: Any, _before: Any) -> Any:
         return list(self.elements(obj))
 
     def restore(self, obj: Any, state: Any) -> None:
         raise NotImplementedError
 
 
-class ListItems(Elements):
+class _ListItems(_Elements):
     code = "list"
 
     def elements(self, obj: Any) -> Iterable[object]:
@@ -80,7 +80,7 @@ class ListItems(Elements):
         list.__setitem__(obj, slice(None), state)
 
 
-class DictItems(Elements):
+class _DictItems(_Elements):
     code = "dict"
 
     def elements(self, obj: Any) -> Iterable[object]:
@@ -90,15 +90,13 @@ class DictItems(Elements):
 
     def restore(self, obj: Any, state: Any) -> None:
         keep = iter(state)
-        base = (
-            collections.OrderedDict if isinstance(obj, collections.OrderedDict) else dict
-        )
+        base = collections.OrderedDict if isinstance(obj, collections.OrderedDict) else dict
         base.clear(obj)
         for key, value in zip(keep, keep, strict=True):
             base.__setitem__(obj, key, value)
 
 
-class SetItems(Elements):
+class _SetItems(_Elements):
     """Sets have no order to compare: a set of the same objects is the same."""
 
     code = "set"
@@ -107,14 +105,14 @@ class SetItems(Elements):
         return set.__iter__(obj)
 
     def changed(self, obj: Any, before: Any) -> bool:
-        return {id(item) for item in self.elements(obj)} != {id(item) for item in before}
+        return {id(item) for item in self.elements(obj)} != set(map(id, before))
 
     def restore(self, obj: Any, state: Any) -> None:
         set.clear(obj)
         set.update(obj, state)
 
 
-class DequeItems(Elements):
+class _DequeItems(_Elements):
     code = "deque"
 
     def elements(self, obj: Any) -> Iterable[object]:
@@ -125,7 +123,7 @@ class DequeItems(Elements):
         collections.deque.extend(obj, state)
 
 
-class Bytes:
+class _Bytes:
     """bytearray and array.array: compared by content."""
 
     code = "bytes"
@@ -134,12 +132,12 @@ class Bytes:
         return bytes(memoryview(obj))
 
     def changed(self, obj: Any, before: Any) -> bool:
-        return bytes(memoryview(obj)) != before
+        return bytes(memoryview(obj)) != bytes(before)
 
-    def elements(self, obj: Any) -> Iterable[object]:
+    def elements(self, _obj: Any) -> Iterable[object]:
         return ()
 
-    def export(self, obj: Any, before: Any) -> Any:
+    def export(self, obj: Any, _before: Any) -> Any:
         return bytes(memoryview(obj))
 
     def restore(self, obj: Any, state: Any) -> None:
@@ -150,7 +148,7 @@ class Bytes:
             obj.frombytes(state)
 
 
-class Attributes(Elements):
+class _Attributes(_Elements):
     """Class, ``__dict__`` and slots of an instance.
 
     The dict is an object of the graph: what it holds is compared there.
@@ -184,7 +182,7 @@ class Attributes(Elements):
             object.__delattr__(obj, name)
 
 
-class FunctionState(Elements):
+class _FunctionState(_Elements):
     """Code, defaults, annotations and attributes of a function of the notebook."""
 
     code = "function"
@@ -198,7 +196,7 @@ class FunctionState(Elements):
         set_function_state(None, obj, tuple(rest))
 
 
-class CellContents(Elements):
+class _CellContents(_Elements):
     code = "cell"
 
     def elements(self, obj: Any) -> Iterable[object]:
@@ -208,7 +206,7 @@ class CellContents(Elements):
         set_cell(obj, tuple(state))
 
 
-class ClassAttributes:
+class _ClassAttributes:
     """Attributes of a class of the notebook: those that changed, and those that went."""
 
     code = "class"
@@ -232,12 +230,12 @@ class ClassAttributes:
         set_class_attributes(obj, *state)
 
 
-LIST, DICT, SET, DEQUE, BYTES = ListItems(), DictItems(), SetItems(), DequeItems(), Bytes()
+LIST, DICT, SET, DEQUE, BYTES = _ListItems(), _DictItems(), _SetItems(), _DequeItems(), _Bytes()
 ATTRIBUTES, FUNCTION, CELL, CLASS = (
-    Attributes(),
-    FunctionState(),
-    CellContents(),
-    ClassAttributes(),
+    _Attributes(),
+    _FunctionState(),
+    _CellContents(),
+    _ClassAttributes(),
 )
 _ITEMS: tuple[tuple[type, Part], ...] = (
     (list, LIST),
@@ -273,6 +271,10 @@ def parts_of(obj: object, made: set[int], opaque: Part) -> tuple[Part, ...]:
         parts = _by_type[cls] = _find_parts(cls)
     return (opaque,) if parts is None else parts
 
+
+#: Parts that other values are built on while they are loaded: a new view is a view of
+#: the tensor as it is then. Their updates come first and are followed at once.
+BUILT_ON = frozenset({"torch.tensor"})
 
 #: None is for the types whose objects have to be asked how they pickle.
 _by_type: dict[type, tuple[Part, ...] | None] = {}

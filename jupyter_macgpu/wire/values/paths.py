@@ -88,7 +88,6 @@ def _steps(holder: object) -> Iterator[tuple[str, object]]:
 def cell_has_value(cell: types.CellType) -> bool:
     """Say whether a closure's variable is bound."""
     try:
-        cell.cell_contents
+        return cell.cell_contents is not cell
     except ValueError:
         return False
-    return True

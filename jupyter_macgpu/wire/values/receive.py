@@ -8,9 +8,9 @@ from typing import Any
 
 from .capture import CLASSES
 from .changes import Changes, Collector, Limits, Origin
-from .classes import ClassRegistry
 from .graph import Decoder, Encoder, RegisterSource, Table
 from .names import is_hidden, is_result, user_names
+from .registry import ClassRegistry
 from .snapshot import Snapshot
 
 _DEFAULT_LIMITS = Limits()
@@ -94,7 +94,7 @@ def receive(
     host: str = "the notebook's side",
     classes: ClassRegistry = CLASSES,
     register_source: RegisterSource | None = None,
-    number_of: Callable[[str], int | None] = lambda filename: None,
+    number_of: Callable[[str], int | None] = lambda _filename: None,
 ) -> Received:
     """Bind the inputs of a run in the worker's namespace, and nothing but them.
 
@@ -129,8 +129,10 @@ def receive(
     for name in [name for name in namespace if not is_hidden(name) or is_result(name)]:
         del namespace[name]
     namespace.update(values)
-    snapshot = Snapshot(decoder.table(), decoder.made)
-    return Received(before=user_names(values), snapshot=snapshot, classes=classes, number_of=number_of)
+    snapshot = Snapshot(decoder.table(), decoder.made, decoder.held)
+    return Received(
+        before=user_names(values), snapshot=snapshot, classes=classes, number_of=number_of
+    )
 
 
 def table_from(

@@ -9,9 +9,11 @@ import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import cloudpickle
+
 from .classes import reduce_class
 from .functions import reduce_cell, reduce_code, reduce_function
-from .instances import has_attributes, is_plain, reduce_instance
+from .instances import has_attributes, is_plain, reduce_instance, set_instance
 from .modules import LazyImport, LazyModule, reduce_lazy_import, reduce_module
 from .refusals import Unshippable, type_name
 from .remote import RemoteValue, reduce_remote
@@ -22,13 +24,15 @@ if TYPE_CHECKING:
 
 def reducer_for(cls: type) -> Reducer | None:
     """Return how objects of `cls` are reduced, or None for pickle's own way."""
-    known = _KNOWN.get(cls)
+    known: Reducer | None = _KNOWN.get(cls)
     if known is not None:
         return known
     if issubclass(cls, type):
         return reduce_class
     if issubclass(cls, types.ModuleType):
         return reduce_module
+    if cls in cloudpickle.Pickler.dispatch_table:
+        return None
     if issubclass(cls, weakref.ReferenceType):
         return _reduce_weakref
     if cls.__module__.partition(".")[0] == "tqdm" and hasattr(cls, "format_dict"):
@@ -38,9 +42,9 @@ def reducer_for(cls: type) -> Reducer | None:
     return _checked
 
 
-def _checked(encoder: Encoder, obj: Any) -> Any:
+def _checked(_encoder: Encoder, obj: Any) -> Any:
     """Leave it to pickle, but let the error carry the object that it is about."""
-    if type(obj).__reduce_ex__ is object.__reduce_ex__ and is_plain(type(obj)):
+    if is_plain(type(obj)):
         try:
             return obj.__reduce_ex__(4)
         except TypeError as exc:
@@ -58,7 +62,7 @@ def _reduce_function(encoder: Encoder, function: types.FunctionType) -> Any:
     return reduce_function(encoder, function)
 
 
-def _reduce_singledispatch(encoder: Encoder, function: Any) -> Any:
+def _reduce_singledispatch(_encoder: Encoder, function: Any) -> Any:
     """Send a single-dispatch function as what was registered with it.
 
     Its closure holds a weak cache and a lock-like token that cannot travel.
@@ -69,29 +73,36 @@ def _reduce_singledispatch(encoder: Encoder, function: Any) -> Any:
 
 
 def build_singledispatch(default: Any, others: dict[type, Any]) -> Any:
+    """Make a single-dispatch function."""
     function = functools.singledispatch(default)
     for cls, chosen in others.items():
         function.register(cls, chosen)
     return function
 
 
-def _reduce_cached_property(encoder: Encoder, prop: Any) -> Any:
+def _reduce_cached_property(_encoder: Encoder, prop: Any) -> Any:
     # Python 3.11 keeps a lock in it.
     return build_cached_property, (prop.func, prop.attrname)
 
 
 def build_cached_property(function: Any, name: str | None) -> Any:
+    """Make a cached property."""
     prop = functools.cached_property(function)
     if name is not None:
         prop.__set_name__(object, name)
     return prop
 
 
-def _reduce_sentinel(encoder: Encoder, obj: Any, *, name: str) -> Any:
+def _reduce_method(_encoder: Encoder, method: Any) -> Any:
+    # Its attributes are copies of the function's, or none: it depends on who made it.
+    return type(method), (method.__func__,), (vars(method), {}, None), None, None, set_instance
+
+
+def _reduce_sentinel(_encoder: Encoder, _obj: Any, *, name: str) -> Any:
     return getattr, (dataclasses, name)
 
 
-def _reduce_weakref(encoder: Encoder, reference: Any) -> Any:
+def _reduce_weakref(_encoder: Encoder, reference: Any) -> Any:
     target = reference()
     if target is None or type(reference) not in (weakref.ref, weakref.WeakMethod):
         raise Unshippable(reference, f"a {type_name(type(reference))} that refers to nothing")
@@ -113,16 +124,19 @@ class FinishedBar:
         return f"{self.desc or 'progress'}: {self.n}/{self.total if self.total else '?'}"
 
     def update(self, n: float = 1) -> None:
+        """Count on."""
         self.n += n
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Do nothing: it is closed."""
 
 
 def build_progress_bar(n: float, total: float | None, desc: str) -> FinishedBar:
+    """Make what is left of a bar."""
     return FinishedBar(n, total, desc)
 
 
-def _reduce_memoryview(encoder: Encoder, view: memoryview) -> Any:
+def _reduce_memoryview(_encoder: Encoder, view: memoryview) -> Any:
     raise Unshippable(view, "a memoryview is a window into another object: send that object")
 
 
@@ -135,6 +149,8 @@ _KNOWN: dict[type, Any] = {
     LazyImport: reduce_lazy_import,
     RemoteValue: reduce_remote,
     functools.cached_property: _reduce_cached_property,
+    staticmethod: _reduce_method,
+    classmethod: _reduce_method,
     memoryview: _reduce_memoryview,
     type(dataclasses.MISSING): partial(_reduce_sentinel, name="MISSING"),
     type(dataclasses.KW_ONLY): partial(_reduce_sentinel, name="KW_ONLY"),

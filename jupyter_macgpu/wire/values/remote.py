@@ -93,7 +93,7 @@ class RemoteValue:
             raise AttributeError(attribute)
         self._refuse()
 
-    def _refuse(self, *args: object, **kwargs: object) -> NoReturn:
+    def _refuse(self, *_args: object, **_kwargs: object) -> NoReturn:
         raise RemoteValueError(
             f"{self.info.name} is on {self.info.host}, not here.",
             known=f"It stayed there: {self.info.reason}.",
@@ -116,6 +116,7 @@ class RemoteValue:
 
 
 def reduce_remote(encoder: Encoder, value: RemoteValue) -> Any:
+    """Send a handle as what it says; on its host that is the live object."""
     info = value.info
     encoder.scratch.setdefault("holders", set()).add(info.host)
     fields = (info.key, info.name, info.host, info.type_name, info.shape, info.nbytes, info.reason)
@@ -133,6 +134,7 @@ def build_remote(
     nbytes: int | None,
     reason: str,
 ) -> object:
+    """Return the live object on its host, or a handle anywhere else."""
     if decoder.live is None:
         return RemoteValue(
             RemoteInfo(
@@ -147,6 +149,7 @@ def build_remote(
         )
     if key not in decoder.live:
         raise LookupError(f"{name} is not held here any more")
+    decoder.held.add(id(decoder.live[key]))
     return decoder.live[key]
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .capture import CLASSES
-from .classes import ClassRegistry
 from .graph import Decoder, Missing, RegisterSource, Table
-from .parts import part_by_code
+from .parts import BUILT_ON, part_by_code
 from .paths import reaches
 from .refusals import type_name
+from .registry import ClassRegistry
 from .remote import RemoteInfo, RemoteValue
 
 
@@ -23,6 +23,8 @@ class Applied:
     ----------
     bound, deleted
         Names that the run bound or deleted.
+    updated
+        Objects that were changed in place.
     rebound
         Names whose object could not be changed in place and was replaced.
     remote
@@ -36,6 +38,7 @@ class Applied:
 
     bound: tuple[str, ...]
     deleted: tuple[str, ...]
+    updated: tuple[object, ...] = field(repr=False)
     rebound: tuple[str, ...]
     remote: tuple[RemoteInfo, ...]
     result: tuple[object, ...] = field(repr=False)
@@ -71,13 +74,19 @@ def apply(
         host=host, register_source=register_source,
     )  # fmt: skip
     decoder.missing = {}
-    decoder.start_from(table)
+    if stream:
+        decoder.start_from(table)
+    restoration = _Restoration(decoder, table, namespace, run, host)
     entries = []
     while not decoder.at_end():
         entry = decoder.load()
-        if isinstance(entry, tuple):
+        if not isinstance(entry, tuple):
+            continue  # a handle, loaded for its number
+        if entry[0] == "update" and entry[2] in BUILT_ON:
+            restoration.update(*entry[1:])
+        else:
             entries.append(entry)
-    return _Restoration(decoder, table, namespace, run, host).apply(entries)
+    return restoration.apply(entries)
 
 
 class _Restoration:
@@ -89,13 +98,14 @@ class _Restoration:
         self.namespace = namespace
         self.run = run
         self.host = host
+        self.updated: list[object] = []
         self.notes: list[str] = []
         self.remote: list[RemoteInfo] = []
 
     def apply(self, entries: list[tuple[Any, ...]]) -> Applied:
         rebound: list[str] = []
         for _, number, code, state in _of_kind(entries, "update"):
-            self._update(self.table[number], code, state)
+            self.update(number, code, state)
         for _, number, obj in _of_kind(entries, "replace"):
             rebound += self._replace(self.table[number], obj)
         bound = {name: self._here(name, obj) for _, name, obj in _of_kind(entries, "name")}
@@ -107,13 +117,17 @@ class _Restoration:
         return Applied(
             bound=tuple(bound),
             deleted=deleted,
+            updated=tuple(self.updated),
             rebound=tuple(rebound),
             remote=tuple(self.remote),
             result=results,
             notes=tuple(self.notes),
         )
 
-    def _update(self, obj: Any, code: str, state: Any) -> None:
+    def update(self, number: int, code: str, state: Any) -> None:
+        """Change one object in place, or say why it is as it was."""
+        obj = self.table[number]
+        self.updated.append(obj)
         if self._missing(state) is not None:
             self.notes.append(
                 f"a {type_name(type(obj))} that the cell changed is unchanged here: "
@@ -166,4 +180,3 @@ def _is_missing(obj: object) -> bool:
 
 def _of_kind(entries: list[tuple[Any, ...]], kind: str) -> list[tuple[Any, ...]]:
     return [entry for entry in entries if entry[0] == kind]
-

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from .graph import Table
@@ -22,15 +22,18 @@ class Snapshot:
         The objects that were received, by number.
     made
         Functions and classes among them that were rebuilt here.
+    held
+        Objects among them that live here and nowhere else: the notebook has a handle,
+        and nothing to update.
     """
 
-    def __init__(self, table: Table, made: set[int]) -> None:
+    def __init__(self, table: Table, made: set[int], held: Collection[int] = ()) -> None:
         self.table = table
         self.numbers: dict[int, int] = {}
         opaque = Opaque(self.numbers)
         watched: list[tuple[int, object, Part]] = []
         for number, obj in table.items():
-            parts = parts_of(obj, made, opaque)
+            parts = () if id(obj) in held else parts_of(obj, made, opaque)
             if parts:
                 self.numbers.setdefault(id(obj), number)
                 watched.extend((number, obj, part) for part in parts)
@@ -86,6 +89,4 @@ def without(table: Table, replaced: frozenset[int]) -> Table:
 
     Their numbers stay taken: both sides must go on counting alike.
     """
-    return {
-        number: object() if id(obj) in replaced else obj for number, obj in table.items()
-    }
+    return {number: object() if id(obj) in replaced else obj for number, obj in table.items()}

@@ -7,7 +7,6 @@ the sending side (no source, a rewritten syntax tree), bytecode is sent instead.
 """
 
 from __future__ import annotations
-
 import __future__
 
 import ast
@@ -56,7 +55,18 @@ def names_used(code: types.CodeType) -> tuple[tuple[str, ...], frozenset[str]]:
     return tuple(global_names), frozenset(attributes)
 
 
+def names_deleted(code: types.CodeType) -> frozenset[str]:
+    """Return the names of the namespace that code deletes."""
+    return frozenset(
+        step.argval
+        for each in nested(code)
+        for step in dis.get_instructions(each)
+        if step.opname in ("DELETE_NAME", "DELETE_GLOBAL")
+    )
+
+
 def reduce_code(encoder: Encoder, code: types.CodeType) -> tuple[Any, ...]:
+    """Send code as its cell's source and its place there, else as bytecode."""
     source = cell_source(code.co_filename)
     flags = code.co_flags & _FUTURE_FLAGS
     if source is not None:
@@ -78,6 +88,7 @@ def build_code(
     place: tuple[str, int],
     nth: int,
 ) -> types.CodeType:
+    """Compile a cell, or remember it compiled, and return the code at a place in it."""
     lines = source.splitlines(keepends=True)
     linecache.cache[filename] = (len(source), None, lines, filename)
     if decoder.register_source is not None:
@@ -87,8 +98,9 @@ def build_code(
 
 @builder
 def build_bytecode(
-    decoder: Decoder, version: tuple[int, int], qualname: str, code: bytes
+    _decoder: Decoder, version: tuple[int, int], qualname: str, code: bytes
 ) -> types.CodeType:
+    """Load bytecode of this Python version."""
     if version != sys.version_info[:2]:
         there, here = (".".join(map(str, v)) for v in (version, sys.version_info[:2]))
         raise ValueError(
