@@ -64,8 +64,11 @@ class Window:
         if not self.acknowledged < offset <= self.sent or self._first is None:
             return
         self.acknowledged = offset
-        elapsed = max(now - self._first, 1e-6)
-        rate = (self.acknowledged - self._begin) / elapsed
-        self._window = min(MAX_WINDOW, max(MIN_WINDOW, rate * SECONDS))
+        elapsed = now - self._first
+        taken = self.acknowledged - self._begin
+        # A short time measures nothing: credits that waited together would look like a fast link.
+        measured = elapsed >= SECONDS
+        wanted = taken / elapsed * SECONDS if measured else max(self._window, float(taken))
+        self._window = min(MAX_WINDOW, max(MIN_WINDOW, wanted))
         if elapsed > 4 * SECONDS:
             self._first, self._begin = now, offset

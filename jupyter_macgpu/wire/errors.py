@@ -210,6 +210,13 @@ class RunUnknown(MacGPUError):
     next = "Take it up with %macgpu attach when the host is back."
 
 
+class ResultLeft(MacGPUError):
+    """A run has ended, and the user did not wait until its result was here."""
+
+    known = "The run has ended; it will not be repeated."
+    kept = "Its result is kept on the host; the notebook's variables are as before the cell."
+
+
 class RunRefused(MacGPUError):
     """The host will not run the cell. Nothing of it ran."""
 
@@ -241,24 +248,24 @@ class RemoteError(Exception):
     evalue = ""
     traceback: list[str]
 
-    @staticmethod
-    def rebuilt(ename: str, evalue: str, traceback: list[str]) -> RemoteError:
+    @classmethod
+    def rebuilt(cls, ename: str, evalue: str, traceback: list[str]) -> RemoteError:
         """Return an error that looks like the original."""
         original = getattr(builtins, ename, None)
-        bases: tuple[type, ...] = (RemoteError,)
-        # IPython shows a SyntaxError its own way and would not ask for our traceback.
-        own_way = ("SyntaxError", "IndentationError", "TabError")
+        bases: tuple[type, ...] = (cls,)
+        # IPython shows these its own way and would not ask for our traceback.
+        own_way = ("SyntaxError", "IndentationError", "TabError", "SystemExit")
         if (
             ename not in own_way
             and isinstance(original, type)
             and issubclass(original, BaseException)
         ):
-            bases = (RemoteError, original)
+            bases = (cls, original)
         try:
             kind = type(ename, bases, {"__module__": "builtins"})
             error: RemoteError = kind.__new__(kind, evalue)
         except TypeError:  # a layout of its own, or more arguments than a text
-            kind = type(ename, (RemoteError,), {"__module__": "builtins"})
+            kind = type(ename, (cls,), {"__module__": "builtins"})
             error = kind.__new__(kind, evalue)
         error.args = (evalue,)
         error.ename, error.evalue, error.traceback = ename, evalue, traceback
@@ -270,3 +277,10 @@ class RemoteError(Exception):
     def _render_traceback_(self) -> list[str]:
         """Show the traceback of the place where it was raised. Called by IPython."""
         return self.traceback
+
+
+class ShownError(RemoteError):
+    """The same, where the run has shown already what there was to show.
+
+    The cell fails with it, and nothing more appears.
+    """

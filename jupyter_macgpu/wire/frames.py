@@ -33,6 +33,11 @@ MAX_DEPTH = 32
 MAX_BUFFERS = 1024
 
 
+def json_bytes(value: dict[str, Any]) -> bytes:
+    """Return a JSON object as the shortest bytes; NaN and infinities are a ValueError."""
+    return _ENCODER.encode(value).encode()
+
+
 def encode(head: dict[str, Any], buffers: Sequence[bytes | bytearray | memoryview] = ()) -> bytes:
     """Return the bytes of one frame.
 
@@ -50,7 +55,7 @@ def encode(head: dict[str, Any], buffers: Sequence[bytes | bytearray | memoryvie
     """
     if buffers:
         head = {**head, "sizes": [_nbytes(buffer) for buffer in buffers]}
-    text = json.dumps(head, separators=(",", ":"), allow_nan=False).encode()
+    text = json_bytes(head)
     body = b"".join(buffers)
     if len(text) > MAX_HEAD or len(body) > MAX_BODY or len(buffers) > MAX_BUFFERS:
         raise ValueError(f"frame too large: head {len(text)}, body {len(body)} bytes")
@@ -107,14 +112,13 @@ def parse_head(text: bytes) -> dict[str, Any]:
         object, or nested deeper than `MAX_DEPTH`.
     """
     try:
-        head = json.loads(
-            text.decode(), object_pairs_hook=_no_duplicates, parse_constant=_no_constant
-        )
+        head = _DECODER.decode(text.decode())
     except (ValueError, RecursionError) as error:
         raise RemoteProtocolError(f"a frame's head is not JSON: {type(error).__name__}") from None
     if not isinstance(head, dict):
         raise RemoteProtocolError("a frame's head is not an object")
-    _check_depth(head)
+    if text.count(b"{") + text.count(b"[") > MAX_DEPTH:
+        _check_depth(head)
     return head
 
 
@@ -159,3 +163,8 @@ def _check_depth(value: Any) -> None:
 
 def _nbytes(buffer: bytes | bytearray | memoryview) -> int:
     return buffer.nbytes if isinstance(buffer, memoryview) else len(buffer)
+
+
+# Made once: `json.dumps` and `json.loads` make a new one for each call that is not plain.
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+_DECODER = json.JSONDecoder(object_pairs_hook=_no_duplicates, parse_constant=_no_constant)

@@ -8,7 +8,6 @@ what a peer can do beyond this table it says in `Hello.capabilities`.
 
 from __future__ import annotations
 
-import json
 import re
 import types
 import typing
@@ -27,6 +26,8 @@ INLINE = 256 * 1024
 
 #: A field of `BULKY` longer than this as JSON, in bytes, travels in a buffer.
 SLIM = 16 * 1024
+#: Fewer entries or characters than this are never too long.
+FEW = 64
 #: The fields that may outgrow a head. (`content` is cut by its sender, see `content`.)
 BULKY = frozenset({"summary", "detail"})
 
@@ -463,11 +464,15 @@ def encode(message: Message) -> bytes:
 def _slim(head: dict[str, Any], buffers: Buffers) -> tuple[dict[str, Any], Buffers]:
     """Move the one field that may be large (`BULKY`) into a buffer when it is."""
     for name in BULKY & head.keys():
-        if head[name]:
-            text = json.dumps(head[name], separators=(",", ":"), allow_nan=False).encode()
+        if len(head[name]) > FEW or any(_long(value) for value in head[name].values()):
+            text = frames.json_bytes(head[name])
             if len(text) > SLIM:
                 return {**head, name: {}, "moved": name}, (text, *buffers)
     return head, buffers
+
+
+def _long(value: object) -> bool:
+    return isinstance(value, (dict, list, str)) and len(value) > FEW
 
 
 def decode(head: dict[str, Any], buffers: list[memoryview]) -> Message:
@@ -480,7 +485,7 @@ def decode(head: dict[str, Any], buffers: list[memoryview]) -> Message:
     """
     moved = head.pop("moved", None)
     if moved is not None:
-        if moved not in BULKY or not buffers:
+        if not isinstance(moved, str) or moved not in BULKY or not buffers:
             raise RemoteProtocolError("a field was moved that may not be")
         head[moved], buffers = frames.parse_head(bytes(buffers[0])), buffers[1:]
     kind = head.get("kind")
