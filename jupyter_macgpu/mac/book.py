@@ -8,7 +8,7 @@ record of a step stands before the step.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..wire import messages as m
 from . import effects as e
@@ -33,7 +33,9 @@ class Book:
         self.runs: dict[str, Run] = {}
         self.sessions: dict[str, Session] = {}
         self.clients: dict[int, m.Hello] = {}
-        self.operations: dict[str, tuple[int, str]] = {}
+        self.operations: dict[str, tuple[int, str, str]] = {}
+        #: Ids of runs that ended and were removed: they must not run again.
+        self.removed: set[str] = set()
         self._todo: list[e.Effect] = []
 
     def wait(self, run: Run) -> None:
@@ -44,20 +46,25 @@ class Book:
         """Note that all of a run is here; it waits from now on."""
         run.detail.pop("from", None)
         run.become("accepted", now)
-        self.do(e.Log(entry={"run": run.run, "state": "accepted"}))
-        if client is not None:
-            self.follow(client, run, 0)
+        run.detail["boot"] = self.boot
+        entry = {"run": run.run, "state": "accepted", "detail": {"boot": self.boot}}
+        self.do(e.Log(entry=entry))
         self.wait(run)
         self.schedule(now)
+        if client is not None:
+            self.follow(client, run, 0)
 
     def schedule(self, now: float) -> None:
         """Start what may start, and tell the others their place."""
-        for waiting in self.leases.grant():
-            run = self.runs[waiting.run]
+        self.leases.grant()
+        for run_id in self.leases.holding():
+            run = self.runs[run_id]
+            if run.state == "started":
+                continue
             session = self.sessions.setdefault(
                 run.session, Session(session=run.session, client="", notebook="")
             )
-            if session.worker == "ready":
+            if session.listens:
                 self.start(run, session, now)
             elif session.worker == "none":
                 session.worker, session.reason = "starting", ""
@@ -77,13 +84,14 @@ class Book:
 
     def start(self, run: Run, session: Session, now: float) -> None:
         """Have a session's worker execute a run that holds a slot."""
-        if run.state == "started":
-            return
+        # The disk knows a queued run. It must learn of its start, or the host's next boot
+        # would find it in the queue and run it again.
+        durable = run.state == "queued"
         run.become("started", now)
         run.detail |= {"boot": self.boot}
         run.detail.pop("place", None)
         entry = {"run": run.run, "state": "started", "detail": {"boot": self.boot}}
-        self.do(e.Log(entry=entry))
+        self.do(e.Log(entry=entry, durable=durable))
         self.do(
             e.Execute(session=session.session, run=run.run, epoch=run.epoch, options=run.options)
         )
@@ -91,6 +99,8 @@ class Book:
 
     def stop(self, run: Run, why: str, now: float) -> None:
         """Begin to stop a started run: ``interrupt``, ``timeout`` or ``kill``."""
+        if run.stopping == "kill" != why:
+            return
         run.stopping, run.stopped_at = why, now
         if why == "kill":
             self.do(e.EndWorker(session=run.session))
@@ -127,21 +137,27 @@ class Book:
         self.leases.release(run.run)
         if run.session in self.sessions:
             self.sessions[run.session].idle_since = now
-        self.do(e.Log(entry={"run": run.run, "state": state}))
+        entry: dict[str, Any] = {"run": run.run, "state": state}
+        if event is not None and event.path:
+            entry["detail"] = {"file": True}
+            run.detail["file"] = True
+        self.do(e.Log(entry=entry))
+
+    def holder(self, session_id: str) -> Run | None:
+        """Return the run of a session that holds a slot."""
+        held = (self.runs[run_id] for run_id in self.leases.holding())
+        return next((run for run in held if run.session == session_id), None)
 
     def running(self, session_id: str) -> Run | None:
         """Return the run that a session's worker is in."""
-        for run_id in self.leases.holding():
-            run = self.runs[run_id]
-            if run.session == session_id and run.state == "started":
-                return run
-        return None
+        run = self.holder(session_id)
+        return run if run is not None and run.state == "started" else None
 
     def is_idle(self, session: Session) -> bool:
         """Say whether a session's worker has nothing to do and nothing waiting."""
         held = {self.runs[run].session for run in self.leases.holding()}
         waiting = {self.runs[run].session for run in self.leases.waiting()}
-        return session.worker == "ready" and session.session not in held | waiting
+        return session.listens and session.session not in held | waiting
 
     def retire(self, session: Session) -> None:
         """End a session that is idle."""
@@ -150,9 +166,11 @@ class Book:
             self.do(e.EndWorker(session=session.session, polite=True))
 
     def drop(self, run: Run) -> None:
-        """Forget a run and all that is stored of it."""
+        """Forget a run and all that is stored of it, but not that it ran."""
         del self.runs[run.run]
-        self.do(e.Log(entry={"run": run.run, "removed": True}))
+        if not run.live:
+            self.removed.add(run.run)
+        self.do(e.Log(entry={"run": run.run, "removed": True, "ended": not run.live}))
         self.do(e.Forget(run=run.run, journal=True))
 
     def follow(self, client: int, run: Run, offset: int) -> None:

@@ -5,7 +5,9 @@ Runs on the Mac. Only Python and `wire` may be imported here.
 
 from __future__ import annotations
 
+import contextlib
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..wire import messages as m
@@ -117,7 +119,7 @@ class Carrier:
         self._server.log.append(effect.entry, effect.durable)
 
     def _openjournal(self, effect: e.OpenJournal) -> None:
-        journal = self._server.journal(effect.submit.run)
+        journal = self._server.new_journal(effect.submit.run)
         journal.submit(effect.submit)
         if effect.submit.buffers:
             self._server.bundles[effect.submit.run] = effect.submit.buffers
@@ -150,7 +152,7 @@ class Carrier:
         if effect.path:
             session = server.mind.runs[effect.run].session
             self._keep(e.Keep(session=session, subject=effect.run))
-        journal.finish(
+        end = journal.finish(
             m.End(
                 run=effect.run,
                 epoch=0,
@@ -164,6 +166,12 @@ class Carrier:
             )
         )
         server.bundles.pop(effect.run, None)
+        for client in server.clients.values():
+            if (upload := client.streams.incoming.pop(f"in:{effect.run}", None)) is not None:
+                upload.close()
+            follower, epoch = client.streams.followers.get(effect.run, (None, 0))
+            if follower is not None and not client.endpoint.congested and follower.ended(end):
+                client.endpoint.send(replace(end, epoch=epoch))
 
     def _receive(self, effect: e.Receive) -> None:
         client = self._server.clients[effect.client]
@@ -217,7 +225,9 @@ class Carrier:
     def _keep(self, effect: e.Keep) -> None:
         place = self._server.place
         source = place.worker(effect.session) / "results" / f"{effect.subject}.result"
-        source.replace(place.result(effect.subject))
+        # A supervisor that died behind this line took it already.
+        with contextlib.suppress(FileNotFoundError):
+            source.replace(place.result(effect.subject))
 
     def _stored(self, subject: str, what: str) -> tuple[Any, int]:
         place = self._server.place
@@ -271,7 +281,9 @@ class Carrier:
         if effect.journal:
             if effect.run in self._server.journals:
                 self._server.journals.pop(effect.run).close()
-            place.journal(effect.run).unlink(missing_ok=True)
+            # With it the half of an upload that an earlier supervisor left.
+            for path in place.journal(effect.run).parent.glob(f"{effect.run}*"):
+                path.unlink(missing_ok=True)
 
     def _exit(self, _effect: e.Exit) -> None:
         self._server.leaving = True

@@ -10,6 +10,7 @@ hangs up: sshd ends a channel as soon as the command that it started ends.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -33,14 +34,22 @@ def main() -> None:
     except (OSError, TimeoutError) as error:
         sys.stderr.write(f"macgpu: {error}\n")
         raise SystemExit(1) from None
-    socket.send_fds(link, [b"d"], [0, 1])
-    if link.recv(1) != ACKNOWLEDGED:
-        raise SystemExit(1)
+    if not _hand_over(link):
+        raise SystemExit(1)  # the supervisor just ended; the client finds out and tries again
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     os.dup2(nothing, 1)
-    while link.recv(1):
-        pass
+    with contextlib.suppress(ConnectionResetError):
+        while link.recv(1):
+            pass
+
+
+def _hand_over(link: socket.socket) -> bool:
+    try:
+        socket.send_fds(link, [b"d"], [0, 1])
+        return link.recv(1) == ACKNOWLEDGED
+    except OSError:
+        return False
 
 
 def connect(place: store.Store) -> socket.socket:

@@ -164,10 +164,10 @@ class Keep(Effect):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forget(Effect):
-    """Delete what is stored of a run: its bundles, or with `journal` all of it."""
+    """Delete what is stored of a run: its bundles' files, or with `journal` all of it."""
 
     run: str
-    journal: bool
+    journal: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ Runs on the Mac. Only Python and `wire` may be imported here.
 
 from __future__ import annotations
 
+import itertools
 import os
 import selectors
 from collections import deque
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 #: Bytes that wait to be written to one peer before bulk is held back.
 ENOUGH = 1024 * 1024
-_CHUNK = 256 * 1024
+_CHUNK = 64 * 1024
+#: Pieces that are written at once; systems take 1024 at most.
+_IOV = 64
 
 
 class Endpoint:
@@ -77,19 +80,14 @@ class Endpoint:
     def flush(self) -> None:
         """Write what the peer takes now."""
         while self._unsent and not self.gone:
-            view = self._unsent[0]
             try:
-                written = os.write(self._out, view)
+                written = os.writev(self._out, list(itertools.islice(self._unsent, _IOV)))
             except BlockingIOError:
                 break
             except OSError:
                 self.gone = True
                 break
-            self._unsent_bytes -= written
-            if written < len(view):
-                self._unsent[0] = view[written:]
-            else:
-                self._unsent.popleft()
+            self._took(written)
         self._watch()
 
     def messages(self) -> Iterator[m.Message]:
@@ -122,6 +120,15 @@ class Endpoint:
         self._watched.clear()
         for fd in {self._in, self._out}:
             os.close(fd)
+
+    def _took(self, written: int) -> None:
+        self._unsent_bytes -= written
+        while written:
+            view = self._unsent.popleft()
+            if written < len(view):
+                self._unsent.appendleft(view[written:])
+                return
+            written -= len(view)
 
     def _watch(self) -> None:
         wanted: dict[int, int] = {}

@@ -9,9 +9,13 @@ death of any process; what is synced, that of the machine.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import zlib
+from array import array
+from bisect import bisect_right
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +32,8 @@ if TYPE_CHECKING:
 _CHUNK = 1024 * 1024
 #: Output of one run that is kept, in bytes.
 QUOTA = 256 * 1024 * 1024
+#: Removed runs whose ids are remembered.
+GRAVES = 10_000
 
 
 class Journal:
@@ -37,48 +43,81 @@ class Journal:
     ----------
     base, end
         Offsets at which the output begins and at which the next record will.
-    closed
-        Whether the `End` is in it.
+    ending
+        The `End` that is in it, without its result; None while the run goes on.
     mark
         Number of the last event that is in it.
     """
 
-    def __init__(self, path: Path, run: str) -> None:
+    def __init__(self, path: Path, run: str, spare: Path | None = None) -> None:
+        if spare is not None:
+            # Renaming a file costs a seventh of making one.
+            with contextlib.suppress(FileNotFoundError):
+                spare.rename(path)
         self.run = run
         self.base = self.end = 0
         self.mark = 0
-        self.closed = False
+        self.ending: m.End | None = None
         self.dropped = 0
         self._digest = OutputDigest()
+        self._starts = array("Q")
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         self._fd = os.open(path, flags, 0o600)
         self._scan()
 
+    @property
+    def closed(self) -> bool:
+        """Whether the `End` is in it."""
+        return self.ending is not None
+
+    @property
+    def forgotten(self) -> bool:
+        """Whether the file was closed."""
+        return self._fd < 0
+
     def close(self) -> None:
         """Close the file."""
-        os.close(self._fd)
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
 
     def submit(self, message: m.Submit) -> None:
-        """Write the first record."""
+        """Write the first record.
+
+        What an earlier supervisor began and did not log was never accepted: it makes room.
+        """
+        if self.end:
+            os.ftruncate(self._fd, 0)
+            self.end = self.mark = 0
+            self.ending = None
+            self._digest = OutputDigest()
+            self._starts = array("Q")
         self._write(m.encode(message))
         self.base = self.end
 
     def append(self, event: m.Event) -> m.Output | None:
-        """Write one record of output; None if the quota is reached and it was dropped."""
+        """Write one record of output; None if there is no room for it, or the end is there."""
+        if self.ending is not None:
+            return None
         if self.end - self.base > QUOTA and event.what in ("stream", "display_data"):
             self.dropped += sum(len(buffer) for buffer in event.buffers) or 1
             return None
         start = self.end
         self._write(m.encode(event))
-        self._count(event)
+        self._count(event, start)
         return self._output(event, start, self.end)
 
     def finish(self, end: m.End) -> m.End:
-        """Write the last record: `end` with the offset and digest of the output."""
-        whole = replace(end, offset=self.end, digest=self._digest.hex())
-        self._write(m.encode(whole))
-        self.closed = True
-        return whole
+        """Write the last record: `end` with the offset and digest of the output.
+
+        A run ends once: if its end is there already, that one is returned.
+        """
+        if self.ending is None:
+            whole = replace(end, offset=self.end, digest=self._digest.hex())
+            self._write(m.encode(whole))
+            self.ending = replace(whole, buffers=())
+            return whole
+        return self.ending
 
     def sync(self) -> None:
         """Bring the file to the disk."""
@@ -91,6 +130,17 @@ class Journal:
                 return message
             break
         raise ValueError(f"the journal of run {self.run} has no beginning")
+
+    def boundary(self, offset: int) -> int:
+        """Return where the record of output that `offset` is in begins, or where output ends.
+
+        A client may have shown what a crash of the machine took from this file.
+        """
+        output_end = self.end if self.ending is None else self.ending.offset
+        if offset >= output_end:
+            return output_end
+        at = bisect_right(self._starts, max(offset, 0))
+        return self._starts[at - 1] if at else self.base
 
     def read(self, offset: int) -> Iterator[m.Output | m.End]:
         """Yield what is written from `offset` on: outputs, and the end if it is there."""
@@ -110,7 +160,8 @@ class Journal:
             buffers=event.buffers,
         )
 
-    def _count(self, event: m.Event) -> None:
+    def _count(self, event: m.Event, start: int) -> None:
+        self._starts.append(start)
         self.mark = max(self.mark, event.mark)
         self._digest.add(event.what, self.end, event.buffers)
 
@@ -125,14 +176,17 @@ class Journal:
 
     def _scan(self) -> None:
         """Read an existing file up to its last whole record and cut off the rest."""
+        if os.fstat(self._fd).st_size == 0:
+            return
         for message, start, end in self._read(0, strict=False):
             self.end = end
             if start == 0:
                 self.base = end
             elif isinstance(message, m.Event):
-                self._count(message)
+                self._count(message, start)
             elif isinstance(message, m.End):
-                self.closed = True
+                self.ending = replace(message, buffers=())
+                break
         os.ftruncate(self._fd, self.end)
 
     def _read(self, offset: int, strict: bool = True) -> Iterator[tuple[m.Message, int, int]]:
@@ -165,7 +219,12 @@ class RunLog:
 
     def append(self, entry: dict[str, Any], durable: bool = False) -> None:
         """Write one entry in one piece; `durable` also brings it to the disk."""
-        os.write(self._fd, _line(entry))
+        line = _line(entry)
+        written = os.write(self._fd, line)
+        if written < len(line):
+            # Half a line would take the next one with it.
+            os.ftruncate(self._fd, os.fstat(self._fd).st_size - written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if durable:
             store.sync(self._fd)
 
@@ -183,9 +242,7 @@ def compact(path: Path) -> list[dict[str, Any]]:
         lines = path.read_bytes().splitlines()
     except FileNotFoundError:
         return []
-    entries = [entry for line in lines if (entry := _parse(line)) is not None]
-    removed = {entry["run"] for entry in entries if entry.get("removed")}
-    entries = [entry for entry in entries if entry.get("run") not in removed]
+    entries = _known([entry for line in lines if (entry := _parse(line)) is not None])
     fresh = path.with_suffix(".new")
     fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "wb") as file:
@@ -196,8 +253,22 @@ def compact(path: Path) -> list[dict[str, Any]]:
     return entries
 
 
+def _known(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return entries without those of removed runs: what stands before the last removal.
+
+    The removal of a run that had ended stays, so that its id is never run again.
+    """
+    removed = {entry["run"]: at for at, entry in enumerate(entries) if entry.get("removed")}
+    graves = [at for at in removed.values() if entries[at].get("ended")][-GRAVES:]
+    return [
+        entry
+        for at, entry in enumerate(entries)
+        if at in graves or at > removed.get(entry.get("run", ""), -1)
+    ]
+
+
 def _line(entry: dict[str, Any]) -> bytes:
-    text = json.dumps(entry, separators=(",", ":")).encode()
+    text = frames.json_bytes(entry)
     return b"%08x %s\n" % (zlib.crc32(text), text)
 
 

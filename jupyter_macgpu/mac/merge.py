@@ -14,6 +14,8 @@ mark that can be so; up to there a mark that is seen in one pipe is enough.
 
 from __future__ import annotations
 
+import math
+import re
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -62,23 +64,33 @@ class Merger:
 
     def __init__(self, nonce: str, salvage: int = 0) -> None:
         self._prefix = b"\x1b]macgpu;" + nonce.encode() + b";"
+        prefix = re.escape(self._prefix)
+        self._whole = re.compile(prefix + rb"([0-9]{1,18});([es])\x07")
+        self._begun = re.compile(prefix + rb"[0-9]{0,18}(;[es]?)?\Z")
         self._salvage = salvage
+        # Pipes that a dead supervisor may have read up to the middle of a mark.
+        self._torn = set(PIPES) if salvage else set()
         self._pipes = {name: _Pipe(name) for name in PIPES}
         self._events: dict[int, Event] = {}
 
     def feed(self, name: str, data: bytes) -> None:
         """Take bytes that were read from the pipe `name`."""
         pipe = self._pipes[name]
-        pipe.unread += data
-        while (at := pipe.unread.find(self._prefix)) >= 0:
-            end = pipe.unread.find(b"\x07", at)
-            if end < 0:
-                break
+        pipe.unread += self._mend(name, data)
+        start = 0
+        while (at := pipe.unread.find(self._prefix, start)) >= 0:
+            found = self._whole.match(pipe.unread, at)
+            if found is None:
+                if self._begun.match(pipe.unread, at):
+                    break
+                start = at + 1  # a cell wrote what looks like one
+                continue
             if at:
                 pipe.parts.append(bytes(pipe.unread[:at]))
-            number, _, flag = bytes(pipe.unread[at + len(self._prefix) : end]).partition(b";")
-            pipe.parts.append(_Mark(int(number), flag == b"e"))
-            del pipe.unread[: end + 1]
+            pipe.parts.append(_Mark(int(found[1]), found[2] == b"e"))
+            start, end = 0, found.end()
+            found = None  # or it would hold the bytes that are deleted now
+            del pipe.unread[:end]
         keep = len(pipe.unread) - (at if at >= 0 else self._tail(pipe.unread))
         if keep < len(pipe.unread):
             cut = len(pipe.unread) - keep
@@ -93,16 +105,27 @@ class Merger:
         """Yield what is known to be next, in order."""
         while True:
             for pipe in self._pipes.values():
-                yield from self._written(pipe)
+                if not self._salvage or self._is_next(pipe):
+                    yield from self._written(pipe)
             heads = [pipe.parts[0] if pipe.parts else None for pipe in self._pipes.values()]
             marks = [head for head in heads if isinstance(head, _Mark)]
             old = [mark for mark in marks if mark.number <= self._salvage]
             if old:
                 yield from self._pass(min(mark.number for mark in old))
             elif len(marks) == len(heads) and self._complete(marks[0]):
+                self._salvage = 0
                 yield from self._pass(marks[0].number)
             else:
                 return
+
+    def overdue(self) -> Iterator[Event]:
+        """Yield the events that an earlier supervisor may have read the marks of.
+
+        For when both pipes were found empty after these events came: then their marks, if
+        they are not here, will not come.
+        """
+        for number in sorted(known for known in self._events if known <= self._salvage):
+            yield self._events.pop(number)
 
     def drain(self) -> Iterator[Written | Event]:
         """Yield all that is left, when the worker is gone and no more will come."""
@@ -118,6 +141,19 @@ class Merger:
                 yield from self._pass(min(numbers))
         for number in sorted(self._events):
             yield self._events.pop(number)
+
+    def _is_next(self, pipe: _Pipe) -> bool:
+        """Say whether a pipe's first bytes may pass: no mark before them is left elsewhere.
+
+        Each mark stands in both pipes, so bytes before mark 7 were written after mark 6.
+        """
+        first = self._first_mark(pipe)
+        others = [self._first_mark(other) for other in self._pipes.values() if other is not pipe]
+        return not any(other < first and other <= self._salvage for other in others)
+
+    @staticmethod
+    def _first_mark(pipe: _Pipe) -> float:
+        return next((part.number for part in pipe.parts if isinstance(part, _Mark)), math.inf)
 
     def _complete(self, mark: _Mark) -> bool:
         return not mark.has_event or mark.number in self._events
@@ -137,6 +173,18 @@ class Merger:
             pieces.append(pipe.parts.popleft())
         if pieces:
             yield Written(pipe.name, b"".join(pieces))  # type: ignore[arg-type]
+
+    def _mend(self, name: str, data: bytes) -> bytes:
+        """Return the first bytes of a pipe without the rest of a mark that was read in part.
+
+        A mark is written in one piece, so its rest is here in one piece.
+        """
+        if name not in self._torn:
+            return data
+        self._torn.remove(name)
+        ends = b"|".join(re.escape(self._prefix[at:]) for at in range(1, len(self._prefix)))
+        rest = re.match(rb"((%s|)[0-9]{0,18};)?[es]?\x07" % ends, data)
+        return data[rest.end() :] if rest else data
 
     def _tail(self, data: bytearray) -> int:
         """Return where a mark may begin whose rest has not come yet."""

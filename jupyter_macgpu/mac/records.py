@@ -104,6 +104,8 @@ class Session:
         How many values live there that exist nowhere else.
     idle_since
         When its last run ended, in seconds of the supervisor's monotonic clock.
+    silent
+        Whether its worker was found alive and has not said yet what it runs.
     """
 
     session: str
@@ -113,4 +115,10 @@ class Session:
     worker: str = "none"
     values: int = 0
     idle_since: float = 0.0
+    silent: bool = False
     reason: str = ""
+
+    @property
+    def listens(self) -> bool:
+        """Whether the worker takes messages."""
+        return self.worker == "ready" and not self.silent

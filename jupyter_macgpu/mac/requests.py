@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from .book import Book
 
+#: How a run can be stopped from outside.
+STOPS = ("interrupt", "kill")
 #: Ids of runs and sessions; they become names of files.
 ID = re.compile(r"[0-9a-f]{32}")
 
@@ -52,22 +54,31 @@ class Requests:
 
     def answered(self, session: str, message: m.Operated) -> None:
         """Pass a worker's answer on to the client that asked."""
-        client, operation = self._book.operations.pop(message.operation, (-1, ""))
+        client, operation, _ = self._book.operations.pop(message.operation, (-1, "", ""))
         if client in self._book.clients:
             self._answer(client, session, message, operation)
 
+    def abandoned(self, session: str) -> None:
+        """Tell those who asked a worker that is gone that it will not answer."""
+        for inner, (client, operation, asked) in list(self._book.operations.items()):
+            if asked == session:
+                del self._book.operations[inner]
+                if client in self._book.clients:
+                    error = "the worker ended before it answered"
+                    self._book.send(client, m.Operated(operation=operation, error=error))
+
     def _submit(self, client: int, message: m.Submit, now: float) -> None:
-        if not (ID.fullmatch(message.run) and ID.fullmatch(message.session)):
-            text = "an id is 32 hexadecimal digits"
-            self._book.refuse(client, "submit", message.run[:80], "bad-id", text)
+        flaw = _flaw(message)
+        if flaw:
+            self._book.refuse(client, "submit", message.run[:80], "bad-submit", flaw)
+            return
+        if message.run in self._book.removed:
+            text = "this run has ended and was removed"
+            self._book.refuse(client, "submit", message.run, "removed", text)
             return
         run = self._book.runs.get(message.run)
         if run is not None:
-            if run.digest != message.digest:
-                text = "this run id was used before, for something else"
-                self._book.refuse(client, "submit", message.run, "other-payload", text)
-            elif run.state != "receiving":
-                self._book.follow(client, run, 0)
+            self._submit_again(client, message, run)
             return
         twin = self._twin(message)
         if twin is not None:
@@ -76,6 +87,16 @@ class Requests:
             self._book.refuse(client, "submit", message.run, "same-cell", text, detail)
             return
         self._admit(client, message, now)
+
+    def _submit_again(self, client: int, message: m.Submit, run: Run) -> None:
+        if run.digest != message.digest:
+            text = "this run id was used before, for something else"
+            self._book.refuse(client, "submit", message.run, "other-payload", text)
+        elif run.state != "receiving":
+            self._book.follow(client, run, 0)
+        elif run.detail["from"] != client:
+            # It connected again before we saw its first connection end.
+            self._receive(client, run)
 
     def _admit(self, client: int, message: m.Submit, now: float) -> None:
         inline = bool(message.buffers)
@@ -100,9 +121,12 @@ class Requests:
         if inline:
             self._book.accept(run, now, client)
         else:
-            run.detail["from"] = client
-            self._book.follow(client, run, 0)
-            self._book.do(e.Receive(client=client, run=run.run, size=run.size, digest=run.digest))
+            self._receive(client, run)
+
+    def _receive(self, client: int, run: Run) -> None:
+        run.detail["from"] = client
+        self._book.follow(client, run, 0)
+        self._book.do(e.Receive(client=client, run=run.run, size=run.size, digest=run.digest))
 
     def _open_session(self, client: int, message: m.Submit) -> None:
         if message.session in self._book.sessions:
@@ -135,12 +159,14 @@ class Requests:
 
     def _attach(self, client: int, message: m.Attach, now: float) -> None:
         run = self._book.runs.get(message.run)
-        if run is None:
+        if run is None or run.state == "receiving":
+            # What is not all here is not accepted: its sender sends it again.
             text = "this host does not know that run"
             self._book.refuse(client, "attach", message.run, "unknown-run", text)
             return
         if run.live and not message.watch:
             run.epoch += 1
+            self._book.do(e.Log(entry={"run": run.run, "epoch": run.epoch}))
             self._book.tell(run)
         self._book.follow(client, run, message.offset)
 
@@ -151,6 +177,9 @@ class Requests:
         if message.epoch != run.epoch:
             text = "another notebook has attached to this run since"
             self._book.refuse(client, "cancel", run.run, "older-epoch", text)
+        elif message.how not in STOPS:
+            text = f"a run is stopped by {' or '.join(STOPS)}"
+            self._book.refuse(client, "cancel", run.run, "not-available", text)
         elif run.state != "started":
             self._book.end(run, "cancelled", {"what": "cancelled before it was started"}, now)
             self._book.schedule(now)
@@ -173,7 +202,8 @@ class Requests:
         if run is not None and not run.live and not run.collected:
             run.collected = True
             self._book.do(e.Log(entry={"run": run.run, "collected": True}))
-            self._book.do(e.Forget(run=run.run, journal=False))
+            if run.size > m.INLINE or run.detail.get("file"):
+                self._book.do(e.Forget(run=run.run))
 
     def _fetch(self, client: int, message: m.Fetch, now: float) -> None:
         self._book.do(
@@ -201,10 +231,13 @@ class Requests:
             self._book.send(client, answer)
         elif message.action in ("restart", "close"):
             self._end_session(client, session, message)
+        elif not session.listens:
+            answer = m.Operated(operation=message.operation, error="its worker is not ready yet")
+            self._book.send(client, answer)
         else:
             self._counter += 1
             inner = f"op-{self._counter}"
-            self._book.operations[inner] = (client, message.operation)
+            self._book.operations[inner] = (client, message.operation, session.session)
             self._book.do(
                 e.ToWorker(session=session.session, message=replace(message, operation=inner))
             )
@@ -217,12 +250,12 @@ class Requests:
         self._book.send(client, replace(message, operation=operation, detail=detail))
 
     def _end_session(self, client: int, session: Session, message: m.Operate) -> None:
-        run = self._book.running(session.session)
+        run = self._book.holder(session.session)
         if run is not None:
             error = f"run {run.run} is still running there; cancel it first"
             self._book.send(client, m.Operated(operation=message.operation, error=error))
             return
-        session.reason = message.action
+        session.worker, session.reason = "ending", message.action
         self._book.do(e.EndWorker(session=session.session, polite=True))
         self._book.send(client, m.Operated(operation=message.operation))
 
@@ -237,6 +270,19 @@ class Requests:
         else:
             self._book.drop(run)
             self._book.send(client, m.Removed(run=run.run))
+
+
+def _flaw(message: m.Submit) -> str:
+    """Return what is wrong with a submission, or ``""``: it is kept, and read at each start."""
+    if not (ID.fullmatch(message.run) and ID.fullmatch(message.session)):
+        return "an id is 32 hexadecimal digits"
+    for name in ("timeout", "wait"):
+        if type(message.options.get(name, 0)) not in (int, float, type(None)):
+            return f"{name} is a number of seconds"
+    python = message.environment.get("python", "")
+    if not isinstance(python, str) or "\x00" in python:
+        return "an environment's python is a path"
+    return ""
 
 
 def _digest(buffers: m.Buffers) -> str:

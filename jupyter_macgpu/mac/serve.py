@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 TICK = 0.5
 #: The same while a worker starts, so that its first cell need not wait.
 TICK_STARTING = 0.005
+#: Pieces of a worker's output that are taken before others get their turn.
+_PIECES = 32
 
 
 class Client:
@@ -70,6 +72,7 @@ class Server:
         self.journals: dict[str, journal.Journal] = {}
         self.bundles: dict[str, m.Buffers] = {}
         self.leaving = False
+        self._has_spare = False
         self._numbers = 0
         self._carrier = carry.Carrier(self)
         entries = journal.compact(place.log)
@@ -104,6 +107,8 @@ class Server:
                 due = self.now() + TICK
                 self._tick()
             self._flush()
+            if not self._has_spare:
+                self._make_spare()
 
     def add_client(self, fd_in: int, fd_out: int, door: socket.socket | None = None) -> None:
         """Serve a client over two descriptors, which become ours."""
@@ -195,6 +200,7 @@ class Server:
             worker.how = {"what": f"its worker could not be started: {error}"}
 
     def _adopt(self) -> None:
+        self._conclude()
         for folder in sorted((self.place.root / "workers").iterdir()):
             worker = Worker(self.place, folder.name, self.selector, self._worker)
             run = next(
@@ -202,13 +208,18 @@ class Server:
             )
             if run is not None and self.place.journal(run.run).exists():
                 worker.noted = self.journal(run.run).mark
-            if worker.adopt():
+            if worker.adopt(self.now()):
                 self.workers[folder.name] = worker
-                running = run.run if run is not None and run.state == "started" else ""
-                self.do(self.mind.adopted(folder.name, running, False, self.now()))
+                self.do(self.mind.adopted(folder.name, self.now()))
             else:
                 shutil.rmtree(folder, ignore_errors=True)
         self.do(self.mind.settle(self.now()))
+
+    def _conclude(self) -> None:
+        """Log the ends that an earlier supervisor wrote into a journal and could not log."""
+        for run in [run for run in self.mind.runs.values() if run.live]:
+            if self.place.journal(run.run).exists() and (end := self.journal(run.run).ending):
+                self.do(self.mind.concluded(run.run, end, self.now()))
 
     def _worker(self, worker: Worker) -> None:
         """Read what a worker says and writes, in one order."""
@@ -216,8 +227,12 @@ class Server:
             return
         for message in worker.endpoint.messages():
             self._worker_said(worker, message)
-        worker.read()
-        self._pass_on(worker)
+        for _ in range(_PIECES):
+            more = worker.read()
+            self._pass_on(worker)
+            if not more:
+                self._pass_on_overdue(worker)
+                break
         if worker.endpoint.gone:
             self._check(worker)
 
@@ -227,7 +242,10 @@ class Server:
                 self.mind.sessions[worker.session].worker == "ready"
             )
             worker.opened(message, int(message.detail.get("mark", 0)) if adopted else 0)
-            if not adopted:
+            if adopted:
+                known = {str(message.detail.get("run")), *message.detail.get("finished", [])}
+                self.do(self.mind.confirmed(worker.session, known, self.now()))
+            else:
                 self.do(self.mind.worker_ready(worker.session, self.now()))
         elif isinstance(message, m.Event):
             if worker.merger is not None:
@@ -242,9 +260,19 @@ class Server:
             return
         for item in worker.merger.drain() if everything else worker.merger.take():
             if isinstance(item, m.Event):
-                self.do(self.mind.worker_said(worker.session, item, self.now()))
+                self._event(worker, item)
             else:
                 self.do(self.mind.worker_wrote(worker.session, item.name, item.data))
+
+    def _pass_on_overdue(self, worker: Worker) -> None:
+        """Take the events whose marks an earlier supervisor had read: nothing else is coming."""
+        if worker.merger is not None:
+            for event in worker.merger.overdue():
+                self._event(worker, event)
+
+    def _event(self, worker: Worker, event: m.Event) -> None:
+        self.do(self.mind.worker_said(worker.session, event, self.now()))
+        worker.note(event.mark)
 
     def _check(self, worker: Worker) -> None:
         """End a worker's story if its process has ended: first what it said, then that."""
@@ -254,7 +282,9 @@ class Server:
         if worker.endpoint is not None:
             for message in worker.endpoint.messages():
                 self._worker_said(worker, message)
-        worker.read()
+        for _ in range(_PIECES):
+            if not worker.read():
+                break
         self._pass_on(worker, everything=True)
         how = dict(worker.how or {})
         if worker.hello is None:
@@ -270,6 +300,19 @@ class Server:
             self.journals[run] = journal.Journal(self.place.journal(run), run)
         return self.journals[run]
 
+    def new_journal(self, run: str) -> journal.Journal:
+        """Return the journal of a run that is new."""
+        spare, self._has_spare = self._has_spare, False
+        file = journal.Journal(self.place.journal(run), run, self.place.spare if spare else None)
+        self.journals[run] = file
+        return file
+
+    def _make_spare(self) -> None:
+        """Make the next journal's file while nobody waits for it."""
+        with contextlib.suppress(OSError):
+            os.close(os.open(self.place.spare, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            self._has_spare = True
+
     def _child(self, wake: int) -> None:
         with contextlib.suppress(BlockingIOError):
             os.read(wake, 4096)
@@ -280,19 +323,20 @@ class Server:
         for worker in list(self.workers.values()):
             if not worker.reached:
                 worker.reach()
+            worker.tell_noted()
             self._check(worker)
         self.do(self.mind.tick(self.now()))
         self._carrier.tidy()
 
     def _flush(self) -> None:
+        for worker in self.workers.values():
+            if worker.endpoint is not None:
+                worker.endpoint.flush()
         for client in list(self.clients.values()):
             self._carrier.pump(client, self.now())
             client.endpoint.flush()
             if client.endpoint.gone:
                 self._drop_client(client)
-        for worker in self.workers.values():
-            if worker.endpoint is not None:
-                worker.endpoint.flush()
 
 
 def main() -> None:

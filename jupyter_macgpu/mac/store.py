@@ -58,6 +58,11 @@ class Store:
         """Return the file of a run's submission, output and end."""
         return self.root / "runs" / f"{run}.journal"
 
+    @property
+    def spare(self) -> Path:
+        """An empty file that becomes the next run's journal."""
+        return self.root / "runs" / "spare"
+
     def inputs(self, run: str) -> Path:
         """Return the file of a run's inputs that were too large for its journal."""
         return self.root / "runs" / f"{run}.inputs"

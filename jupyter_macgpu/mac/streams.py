@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ class Follower:
 
     def __init__(self, journal: Journal, offset: int) -> None:
         self.journal = journal
-        self.position = min(max(offset, journal.base), journal.end)
+        self.position = journal.boundary(offset)
         self.finished = False
         self._window = bulk.Window(_ENDLESS, self.position)
 
@@ -44,10 +45,17 @@ class Follower:
         self._took(output, now)
         return output
 
+    def ended(self, end: m.End) -> bool:
+        """Say whether an end that was just written is what comes next."""
+        self.finished = self.finished or end.offset == self.position
+        return end.offset == self.position
+
     def more(self, epoch: int, now: float) -> list[m.Message]:
         """Return records that may be sent now; the end when it is its turn."""
         records: list[m.Message] = []
-        if self.finished or (self.position >= self.journal.end and not self.journal.closed):
+        if self.finished or self.journal.forgotten:
+            return records
+        if self.position >= self.journal.end and not self.journal.closed:
             return records
         for record in self.journal.read(self.position):
             if isinstance(record, m.End):
@@ -113,11 +121,12 @@ class Incoming:
 
     def __init__(self, path: Path, size: int, digest: str) -> None:
         self._path = path
-        self._partial = path.with_suffix(".partial")
+        # A name of its own: a client that connects again may send while its old bytes still come.
+        self._partial = path.with_suffix(f".{secrets.token_hex(4)}")
         self._size = size
         self._expected = digest
         self._digest = hashlib.sha256()
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         self._fd = os.open(self._partial, flags, 0o600)
         self.offset = 0
 
@@ -142,15 +151,16 @@ class Incoming:
 
     def finish(self) -> str:
         """Put the file in its place; return what is wrong, or ``""``."""
-        self.close()
         if self._digest.hexdigest() != self._expected:
-            self._partial.unlink(missing_ok=True)
+            self.close()
             return "the inputs arrived damaged"
         self._partial.replace(self._path)
+        self.close()
         return ""
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; what did not become whole is deleted."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+            self._partial.unlink(missing_ok=True)

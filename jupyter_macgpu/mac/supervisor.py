@@ -15,7 +15,7 @@ records in the list of effects.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..wire import messages as m
 from ..wire.states import FINAL
@@ -32,6 +32,8 @@ IDLE_HOLDING = 8 * 60 * 60.0
 GRACE = 10.0
 #: Seconds without clients, workers and queue after which the supervisor leaves.
 IDLE_EXIT = 10 * 60.0
+#: Bytes that a supervisor may have read from a worker and not written down when it died.
+GAP = 64 * 1024
 #: Ended runs that are remembered, and how long, in seconds, the others are.
 KEPT_RUNS = 1000
 
@@ -108,9 +110,7 @@ class Supervisor:
         session = self._book.sessions[session_id]
         session.worker = "ready"
         session.idle_since = now
-        for run in self._book.runs.values():
-            if run.session == session_id and run.live and run.run in self._book.leases.holding():
-                self._book.start(run, session, now)
+        self._book.schedule(now)
         return self._book.done()
 
     def worker_said(self, session_id: str, message: m.Message, now: float) -> list[e.Effect]:
@@ -134,16 +134,16 @@ class Supervisor:
         """Note a worker's death: its run ends with what is known of it."""
         session = self._book.sessions[session_id]
         started = session.worker != "starting"
-        session.worker, session.values = "none", 0
-        for run in [
-            run for run in self._book.runs.values() if run.session == session_id and run.live
-        ]:
+        session.worker, session.values, session.silent = "none", 0, False
+        self._requests.abandoned(session_id)
+        live = [run for run in self._book.runs.values() if run.session == session_id and run.live]
+        for run in live:
             if run.state == "started":
                 state = "cancelled" if run.stopping in ("kill", "timeout") else "died"
                 self._book.end(run, state, {**how, "stopping": run.stopping}, now)
             elif not started:
                 self._book.end(run, "died", {**how, "phase": "start"}, now)
-        if session.reason == "close":
+        if session.reason == "close" and not any(run.live for run in live):
             del self._book.sessions[session_id]
         self._book.schedule(now)
         return self._book.done()
@@ -183,31 +183,54 @@ class Supervisor:
             if known is None:
                 if "digest" in entry:
                     self._book.runs[entry["run"]] = Run(**entry, since=now)
+                elif "removed" in entry:
+                    self._book.removed.add(entry["run"])
                 continue
             known.state = entry.get("state", known.state)
+            known.epoch = entry.get("epoch", known.epoch)
             known.collected = entry.get("collected", known.collected)
             known.detail |= entry.get("detail", {})
 
-    def adopted(self, session_id: str, run_id: str, finished: bool, now: float) -> list[e.Effect]:
-        """Note a living worker of an earlier supervisor and the run that it is in."""
-        session = self._book.sessions.setdefault(
+    def concluded(self, run_id: str, end: m.End, now: float) -> list[e.Effect]:
+        """Note a run whose end is written in its journal, but not in the log."""
+        run = self.runs[run_id]
+        run.become(end.state, now)
+        run.detail["file"] = end.size > 0
+        entry = {"run": run_id, "state": end.state, "detail": {"file": end.size > 0}}
+        self._book.do(e.Log(entry=entry))
+        return self._book.done()
+
+    def adopted(self, session_id: str, now: float) -> list[e.Effect]:
+        """Note a worker of an earlier supervisor that lives; what it runs it has still to say."""
+        session = self.sessions.setdefault(
             session_id, Session(session=session_id, client="", notebook="")
         )
-        session.worker = "ready"
+        session.worker, session.silent = "ready", True
         session.idle_since = now
-        run = self._book.runs.get(run_id)
-        if run is not None and run.state == "started":
-            self._book.leases.hold(Waiting(run=run.run, session=session_id, kind=run.kind))
-            if not finished:
-                self._book.do(e.Append(run=run.run, what="gap", content={"at_most": 64 * 1024}))
+        for run in self.runs.values():
+            if run.session == session_id and run.state == "started":
+                self._book.leases.hold(Waiting(run=run.run, session=session_id, kind=run.kind))
+                self._book.do(e.Append(run=run.run, what="gap", content={"at_most": GAP}))
+        return self._book.done()
+
+    def confirmed(self, session_id: str, known: set[str], now: float) -> list[e.Effect]:
+        """Take an adopted worker's word for the runs that it knows; others never reached it."""
+        self.sessions[session_id].silent = False
+        for run_id in self._book.leases.holding():
+            run = self.runs[run_id]
+            if run.session == session_id and run.state == "started" and run_id not in known:
+                what = "the supervisor ended before it handed the run to its worker"
+                self._book.end(run, "lost", {"what": what}, now)
+        self._book.schedule(now)
         return self._book.done()
 
     def settle(self, now: float) -> list[e.Effect]:
         """After all adoptions: end what nobody runs any more, queue what was never started."""
         holding = set(self._book.leases.holding())
         for run in [run for run in self._book.runs.values() if run.live and run.run not in holding]:
-            if run.state == "started":
-                rebooted = run.detail.get("boot") != self._book.boot
+            rebooted = run.detail.get("boot") != self._book.boot
+            if run.state == "started" or (run.state == "accepted" and rebooted):
+                # Only a queued run's start is brought to the disk: an accepted one may have run.
                 what = "the host restarted" if rebooted else "its worker is gone"
                 self._book.end(run, "lost" if rebooted else "died", {"what": what}, now)
             elif run.state == "receiving":
@@ -237,7 +260,6 @@ class Supervisor:
                 mark=event.mark,
             )
         )
-        self._book.do(e.ToWorker(session=session_id, message=m.Noted(mark=event.mark)))
 
     def _finish(self, run: Run, event: m.Event, now: float) -> None:
         content = event.content
@@ -249,12 +271,12 @@ class Supervisor:
         session.values = int(content.get("live") or 0)
         summary = {**content, "stopping": run.stopping}
         self._book.end(run, state, summary, now, event)
-        self._book.do(e.ToWorker(session=run.session, message=m.Noted(mark=event.mark)))
         self._book.schedule(now)
 
     def _check_limits(self, run: Run, now: float) -> None:
         timeout, wait = run.options.get("timeout"), run.options.get("wait")
-        if run.state == "started" and timeout and not run.stopping and now - run.since > timeout:
+        stopping = run.stopping in ("kill", "timeout")
+        if run.state == "started" and timeout and not stopping and now - run.since > timeout:
             self._book.stop(run, "timeout", now)
         elif run.stopping == "timeout" and now - run.stopped_at > GRACE:
             run.stopped_at = now

@@ -9,6 +9,7 @@ connects, so no death of a supervisor makes it write into nothing.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -32,9 +33,11 @@ if TYPE_CHECKING:
 PATIENCE = 5.0
 #: Seconds that a worker may take until it listens.
 START = 60.0
-_CHUNK = 64 * 1024
-#: Bytes taken from one pipe before others get their turn.
-_TURN = 16 * _CHUNK
+#: Events that a worker keeps at most before it is told that they are written.
+NOTED_EVERY = 64
+#: Bytes taken from one pipe before they are written down: with two pipes, half of what a
+#: supervisor that dies may take with it (`supervisor.GAP`).
+_CHUNK = 32 * 1024
 
 
 class Worker:
@@ -67,7 +70,7 @@ class Worker:
         self.hello: m.Hello | None = None
         self.endpoint: Endpoint | None = None
         self.merger: Merger | None = None
-        self.noted = 0
+        self.noted = self._told = 0
         self.how: dict[str, Any] | None = None
         self.deadline = 0.0
         self.next_signal: signal.Signals | None = None
@@ -89,44 +92,52 @@ class Worker:
         """
         store.private(self.folder)
         store.private(self.cwd)
-        for name in ("socket", "worker.json", "interrupt"):
+        for name in ("socket", "worker.json", "process", "interrupt"):
             (self.folder / name).unlink(missing_ok=True)
-        python = environment.get("python") or sys.executable
         log = os.open(
             self.folder / "log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600
         )
+        start, go = os.pipe()
         try:
-            self._process = subprocess.Popen(
-                [
-                    python,
-                    "-P",
-                    "-c",
-                    _bootstrap(),
-                    "--dir",
-                    str(self.folder),
-                    "--session",
-                    self.session,
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=self.cwd,
-                start_new_session=True,
-            )
+            self._process = self._popen(environment.get("python") or sys.executable, start, log)
+            self.pid = self._process.pid
+            self.start = store.process_start(self.pid)
+            identity = {"pid": self.pid, "start": self.start}
+            (self.folder / "process").write_text(json.dumps(identity))
+            os.write(go, b"g")
         finally:
-            os.close(log)
-        self.pid = self._process.pid
-        self.start = store.process_start(self.pid)
+            for fd in (log, start, go):
+                os.close(fd)
         self.deadline = now + START
 
-    def adopt(self) -> bool:
-        """Find the living process of an earlier supervisor; return whether there is one."""
+    def _popen(self, python: str, stdin: int, log: int) -> subprocess.Popen[bytes]:
+        words = ["--dir", str(self.folder), "--session", self.session]
+        return subprocess.Popen(
+            [python, "-P", "-c", _bootstrap(), *words],
+            stdin=stdin,
+            stdout=log,
+            stderr=log,
+            cwd=self.cwd,
+            start_new_session=True,
+        )
+
+    def adopt(self, now: float) -> bool:
+        """Find the living process of an earlier supervisor; return whether there is one.
+
+        One that does not listen yet is ended: nothing was asked of it.
+        """
         try:
-            known = json.loads((self.folder / "worker.json").read_text())
+            known = json.loads((self.folder / "process").read_text())
             self.pid, self.start = int(known["pid"]), str(known["start"])
         except (OSError, ValueError, KeyError):
             return False
-        return self.start != "" and store.process_start(self.pid) == self.start and self.reach()
+        if self.start == "" or store.process_start(self.pid) != self.start:
+            return False
+        if not self.reach():
+            self.signal(signal.SIGKILL)
+            return False
+        self.deadline = now + START
+        return True
 
     def reach(self) -> bool:
         """Connect to the worker's socket if it listens; return whether it does."""
@@ -150,7 +161,9 @@ class Worker:
         assert self._link is not None
         link, self._link = self._link, None
         self._selector.unregister(link)
-        _data, fds, _flags, _address = socket.recv_fds(link, 1, len(PIPES))
+        fds: list[int] = []
+        with contextlib.suppress(OSError):  # it may die in the middle of this
+            _data, fds, _flags, _address = socket.recv_fds(link, 1, len(PIPES))
         if len(fds) != len(PIPES):
             for fd in (*fds, link.detach()):
                 os.close(fd)
@@ -162,6 +175,7 @@ class Worker:
         fd = link.detach()
         connection = Connection("supervisor", "worker")
         self.endpoint = Endpoint(self._selector, fd, fd, connection, self._changed)
+        self._told = self.noted
         self.endpoint.send(m.Hello(role="supervisor", detail={"noted": self.noted}))
         self.endpoint.flush()
 
@@ -177,6 +191,18 @@ class Worker:
         """Say something to the worker."""
         if self.endpoint is not None:
             self.endpoint.send(message)
+
+    def note(self, mark: int) -> None:
+        """Remember that an event is in the journal; the worker is told now and then."""
+        self.noted = mark
+        if mark - self._told >= NOTED_EVERY:
+            self.tell_noted()
+
+    def tell_noted(self) -> None:
+        """Tell the worker what is in the journal, so that it need not keep it."""
+        if self.noted > self._told and self.hello is not None:
+            self._told = self.noted
+            self.send(m.Noted(mark=self.noted))
 
     def interrupt(self, run: str, epoch: int) -> None:
         """Raise KeyboardInterrupt in `run`, if that is what the worker is in."""
@@ -216,24 +242,21 @@ class Worker:
             elif not held and not registered:
                 self._selector.register(fd, 1, lambda _events: self._changed())
 
-    def read(self) -> None:
-        """Take what is in the pipes now, a fair share of it."""
+    def read(self) -> bool:
+        """Take a piece from each pipe; return whether there may be more."""
+        more = False
         if self.merger is None:
-            return
+            return more
         for name, fd in list(self._pipes.items()):
-            taken = 0
-            while taken < _TURN:
-                try:
-                    data = os.read(fd, _CHUNK)
-                except BlockingIOError:
-                    break
-                if not data:
-                    self._close_pipe(name)
-                    break
-                self.merger.feed(name, data)
-                taken += len(data)
-                if len(data) < _CHUNK:
-                    break
+            try:
+                data = os.read(fd, _CHUNK)
+            except BlockingIOError:
+                continue
+            if not data:
+                self._close_pipe(name)
+            self.merger.feed(name, data)
+            more = more or len(data) == _CHUNK
+        return more
 
     # The end.
 
@@ -307,14 +330,22 @@ def how_ended(code: int, peak: int) -> dict[str, Any]:
         Its largest resident size in bytes.
     """
     if code < 0:
-        name = signal.Signals(-code).name
+        known = {number.value: number.name for number in signal.Signals}
+        name = known.get(-code, f"signal {-code}")
         return {"what": f"its worker was ended by {name}", "signal": name, "peak": peak}
     return {"what": f"its worker exited with code {code}", "exit": code, "peak": peak}
 
 
 def _bootstrap() -> str:
+    """Return what a worker begins with.
+
+    It waits for a word on its standard input: a supervisor that dies before it has written
+    down whom it started leaves nobody behind.
+    """
     package = str(Path(__file__).parents[2])
     return (
-        f"import sys; sys.path.append({package!r}); "
+        "import os, sys; os.read(0, 1) or os._exit(0); "
+        "os.dup2(os.open(os.devnull, os.O_RDONLY), 0); "
+        f"sys.path.append({package!r}); "
         "from jupyter_macgpu.mac.worker.process import main; sys.exit(main())"
     )

@@ -18,7 +18,13 @@ from ...wire import content as wire_content
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from IPython.core.interactiveshell import InteractiveShell
+
     from .outlet import Outlet
+
+
+#: Where IPython keeps the last results.
+_RESULTS = ("_", "__", "___")
 
 
 class Announcer:
@@ -96,8 +102,7 @@ class ResultHook(DisplayHook):
     @property
     def prompt_count(self) -> int:
         """The number of this cell in the notebook."""
-        assert self.shell is not None
-        return int(self.shell.execution_count)
+        return int(self._shell().execution_count)
 
     def quiet(self) -> bool:
         """Return whether the cell ends in a semicolon; called before a value is shown."""
@@ -111,7 +116,7 @@ class ResultHook(DisplayHook):
         self._content = {}
 
     def write_output_prompt(self) -> None:
-        """The notebook writes the prompt."""
+        """Do nothing: the notebook writes the prompt."""
 
     def write_format_data(
         self, format_dict: dict[str, Any], md_dict: dict[str, Any] | None = None
@@ -120,7 +125,7 @@ class ResultHook(DisplayHook):
         self._content = {"data": format_dict, "metadata": md_dict or {}}
 
     def log_output(self, format_dict: dict[str, Any]) -> None:
-        """The notebook keeps the history."""
+        """Do nothing: the notebook keeps the history."""
 
     def finish_displayhook(self) -> None:
         """Tell what was taken."""
@@ -134,13 +139,29 @@ class ResultHook(DisplayHook):
             "execute_result", {**self._content, "execution_count": self.prompt_count}
         )
 
-    def forget(self) -> None:
-        """Let go of the values that `_`, `__` and `___` hold; the notebook has them."""
-        self._ = self.__ = self.___ = ""
+    def begin(self, source: str) -> None:
+        """Begin a cell: what `_` is, the notebook has said."""
+        self.source = source
         self.is_showing = False
-        assert self.shell is not None
-        for name in ("_", "__", "___"):
-            self.shell.user_ns[name] = ""
+        shell = self._shell()
+        for name in _RESULTS:
+            value = shell.user_ns.get(name, "")
+            setattr(self, name, value)
+            # Not hidden, it would be a name that the user chose, and kept as it is.
+            shell.user_ns_hidden[name] = value
+
+    def end(self) -> None:
+        """End a cell: let go of its values, which the notebook has."""
+        shell = self._shell()
+        for name in _RESULTS:
+            setattr(self, name, "")
+            shell.user_ns.pop(name, None)
+            shell.user_ns_hidden[name] = ""
+
+    def _shell(self) -> InteractiveShell:
+        shell: InteractiveShell | None = self.shell
+        assert shell is not None
+        return shell
 
 
 def as_json(content: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -93,6 +94,8 @@ class Executor:
     def _leave_if_forked(self) -> None:
         # The cell forked, and the child came back as if it were the worker.
         if self.outlet.forked:
+            sys.stdout.flush()
+            sys.stderr.flush()
             os._exit(0)
 
     def _return(
@@ -103,14 +106,14 @@ class Executor:
         outcome: ExecutionResult,
         times: list[float],
     ) -> None:
-        result = () if outcome.result is None else (outcome.result,)
+        value: object = outcome.result
         error = self._error(outcome)
         try:
             changes = received.changes(
                 self.shell.user_ns,
                 run=run,
                 host=cell.host,
-                result=result,
+                result=() if value is None else (value,),
                 only=cell.only,
                 limits=cell.limits,
             )
@@ -118,7 +121,7 @@ class Executor:
             self._fail(not_returned(problem), times)
             return
         finally:
-            self._hook().forget()
+            self._hook().end()
             # These hold the cell's error, and with it every variable of its frames.
             outcome.result = outcome.error_in_exec = outcome.error_before_exec = None
         self.holdings.add(changes)

@@ -22,7 +22,9 @@ import os
 import secrets
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ...wire import messages as m
 
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
 
     from .gate import Shield
     from .link import Link
-    from .stream import TextStream
 
 #: Bytes that one write brings into a pipe at most.
 CHUNK = 64 * 1024
@@ -39,6 +40,13 @@ CHUNK = 64 * 1024
 DELAY = 0.05
 #: Our descriptors begin here, so that a cell finds the low numbers free as in any process.
 _FIRST_FD = 64
+
+
+class Source(Protocol):
+    """Holds text that is not in its pipe yet, as `stream.TextStream` does."""
+
+    def send(self) -> None:
+        """Bring it there."""
 
 
 class Pipe:
@@ -81,6 +89,9 @@ class Outlet:
         This worker's own word in its marks, so that no cell writes one by accident.
     lock
         Held by whoever writes, also while a pipe is full.
+    busy
+        Whether the thread that holds the lock is writing. If it finds itself here again, it is
+        in a signal handler of the user's: what that one prints and displays comes `later`.
     current
         The stream that Python's output goes to.
     ticking
@@ -91,14 +102,15 @@ class Outlet:
 
     def __init__(self, link: Link, shield: Shield) -> None:
         self.nonce = secrets.token_hex(8)
-        # The user's own signal handlers may print in the middle of a print.
         self.lock = threading.RLock()
+        self.busy = False
+        self.later: deque[Callable[[], object]] = deque()
         self.forked = False
         self.pipes = (Pipe(1), Pipe(2))
         self._link = link
         self._shield = shield
         self._number = 0
-        self.current: TextStream | None = None
+        self.current: Source | None = None
         self.ticking = False
         self._wake = threading.Event()
         os.register_at_fork(before=self.settle, after_in_child=self._after_fork)
@@ -119,23 +131,33 @@ class Outlet:
         if self.forked:
             return
         with self.lock:
-            self._flush()
-            with self._shield:
-                number = self._number + 1
-                run = self._link.run
-                self._link.put(m.Event(run=run, mark=number, what=what, content=content, **more))
-                self._hold_mark(b"e")
-            self._flush_pipes()
+            if self.busy:
+                self.later.append(partial(self.event, what, content, **more))
+                return
+            self.busy = True
+            try:
+                self._event(what, content, more)
+            finally:
+                self.busy = False
+            self.catch_up()
         self._link.flush()
         self._link.pump()
 
-    def turn_to(self, stream: TextStream) -> None:
-        """Note that Python's output goes to `stream` now. The caller holds the lock."""
-        if self.current is not None:
-            self._flush()
-            with self._shield:
-                self._hold_mark(b"s")
-            self._flush_pipes()
+    def _event(self, what: str, content: dict[str, Any], more: dict[str, Any]) -> None:
+        self._flush()
+        with self._shield:
+            number = self._number + 1
+            run = self._link.run
+            self._link.put(m.Event(run=run, mark=number, what=what, content=content, **more))
+            self._hold_mark(b"e")
+        self._flush_pipes()
+
+    def turn_to(self, stream: Source) -> None:
+        """Note that Python's output goes to `stream` now. The caller is `busy`."""
+        self._flush()
+        with self._shield:
+            self._hold_mark(b"s")
+        self._flush_pipes()
         self.current = stream
 
     def settle_soon(self) -> None:
@@ -146,8 +168,20 @@ class Outlet:
     def settle(self) -> None:
         """Write and send whatever is left."""
         with self.lock:
-            self._flush()
+            if self.busy:
+                return
+            self.busy = True
+            try:
+                self._flush()
+            finally:
+                self.busy = False
+            self.catch_up()
         self._link.flush()
+
+    def catch_up(self) -> None:
+        """Do what a signal handler asked for while we were busy. The caller holds the lock."""
+        while self.later:
+            self.later.popleft()()
 
     def tick(self) -> None:
         """Write what was printed without a newline, soon after it was. A thread's whole life."""
@@ -155,10 +189,8 @@ class Outlet:
             self._wake.wait()
             self._wake.clear()
             time.sleep(DELAY)
-            with self.lock:
-                self.ticking = False
-                self._flush()
-            self._link.flush()
+            self.ticking = False
+            self.settle()
 
     def _flush(self) -> None:
         if self.current is not None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...wire import bundle
+from ...wire.content import IN_HEAD
 from ...wire.messages import INLINE
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Results:
     folder: Path
 
     def pack(self, name: str, summary: str, changes: Changes) -> Packed:
-        """Make a bundle of a summary and of what changed.
+        """Make a bundle of a summary and of what changed; none if all is in the summary.
 
         Parameters
         ----------
@@ -56,6 +57,8 @@ class Results:
         OSError
             If the bundle is large and cannot be written.
         """
+        if not changes.stream and len(summary) <= IN_HEAD:
+            return Packed(buffers=(), path="", size=0, digest="")
         raw = [buffer.raw() for buffer in changes.buffers]
         pieces = bundle.pack([summary.encode(), changes.stream, *raw])
         size, digest = bundle.size_of(pieces), bundle.digest_of(pieces)

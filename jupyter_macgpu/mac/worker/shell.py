@@ -30,6 +30,8 @@ _OUR_FILES = str(Path(__file__).parents[2]) + os.sep
 #: What a user's cell has as its first line where a plain cell has code. It is a comment, so the
 #: numbers in tracebacks are those that the user sees, and the lines around an error are as well.
 FIRST_LINE = "# %%macgpu\n"
+#: Where `warnings` notes what was shown already.
+_WARNED: dict[str | tuple[str, type[Warning], int], int] = {}
 
 
 # Named like ipykernel's shell: rich, pandas, transformers and others look at the name of
@@ -127,7 +129,7 @@ class ZMQInteractiveShell(InteractiveShell):
             transformed, broken = source, sys.exc_info()
         hook = self.displayhook
         assert isinstance(hook, ResultHook)
-        hook.source = transformed
+        hook.begin(transformed)
         result = None
         try:
             result = await self.run_cell_async(
@@ -167,7 +169,7 @@ class ZMQInteractiveShell(InteractiveShell):
         except SystemExit as error:
             _note(result, error)
             self.showtraceback(exception_only=True)
-            warnings.warn("To exit: use 'exit', 'quit', or Ctrl-D.", stacklevel=1)
+            self._warn_of_exit()
         except bdb.BdbQuit as error:
             _note(result, error)
         except self.custom_exceptions as error:
@@ -179,6 +181,13 @@ class ZMQInteractiveShell(InteractiveShell):
         else:
             return False
         return True
+
+    def _warn_of_exit(self) -> None:
+        # As IPython does, and as if it had: our own lines are of no use to anybody.
+        text = "To exit: use 'exit', 'quit', or Ctrl-D."
+        theirs = InteractiveShell.run_code.__code__
+        place = (theirs.co_filename, theirs.co_firstlineno)
+        warnings.warn_explicit(text, UserWarning, *place, registry=_WARNED)
 
     def _get_exc_info(self, exc_tuple: Any = None) -> Any:
         etype, value, _ = super()._get_exc_info(exc_tuple)  # type: ignore[no-untyped-call]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .outlet import CHUNK
@@ -35,7 +36,7 @@ class TextStream(io.TextIOBase):
         Where it goes.
     """
 
-    encoding = "utf-8"
+    encoding = "UTF-8"  # as ipykernel spells it
     errors = "backslashreplace"
     newlines = None
     line_buffering = True
@@ -49,7 +50,7 @@ class TextStream(io.TextIOBase):
         self._parts: list[str] = []
         self._size = 0
         self._rest = memoryview(b"")
-        self._sending = False
+        self._child = 0
 
     def write(self, text: str) -> int:
         """Write text; surrogates that UTF-8 does not have are escaped."""
@@ -57,17 +58,25 @@ class TextStream(io.TextIOBase):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         outlet = self._outlet
         if outlet.forked:
-            write_all(self._pipe.fd, memoryview(text.encode("utf-8", "backslashreplace")))
-            return len(text)
+            return self._write_as_child(text)
         with outlet.lock:
-            if outlet.current is not self:
-                outlet.turn_to(self)
-            self._parts.append(text)
-            self._size += len(text)
-            if "\n" in text or "\r" in text or self._size > _LONG:
-                self.send()
-            elif not outlet.ticking:
-                outlet.settle_soon()
+            if outlet.busy:
+                outlet.later.append(partial(self.write, text))
+                return len(text)
+            outlet.busy = True
+            try:
+                if outlet.current is not self:
+                    outlet.turn_to(self)
+                self._parts.append(text)
+                self._size += len(text)
+                if "\n" in text or "\r" in text or self._size > _LONG:
+                    self.send()
+                elif not outlet.ticking:
+                    outlet.settle_soon()
+            finally:
+                outlet.busy = False
+            if outlet.later:
+                outlet.catch_up()
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:  # type: ignore[override]
@@ -76,42 +85,61 @@ class TextStream(io.TextIOBase):
 
     def flush(self) -> None:
         """Write what is left."""
-        if not self._outlet.forked:
-            with self._outlet.lock:
-                self.send()
+        if self._outlet.forked:
+            self._write_as_child("", flush=True)
+        else:
+            self._outlet.settle()
 
     def send(self) -> None:
-        """Bring what was written into the pipe. The caller holds the outlet's lock."""
-        if self._sending:
-            return  # a signal handler prints while the pipe is full: its text comes next
+        """Bring what was written into the pipe. The caller is `busy`."""
         hold, flush = self._pipe.hold, self._pipe.flush
-        self._sending = True
-        try:
+        flush()
+        while self._rest or self._parts:
+            if not self._rest:
+                data = memoryview("".join(self._parts).encode("utf-8", "backslashreplace"))
+                self._rest, self._parts, self._size = data, [], 0
+            # CPython looks for signals behind a call, never between two stores or between
+            # a store and a call of C: an interrupt finds each byte in exactly one place.
+            piece, self._rest = self._rest[:CHUNK], self._rest[CHUNK:]
+            hold(piece)
             flush()
-            while self._rest or self._parts:
-                if not self._rest:
-                    data = memoryview("".join(self._parts).encode("utf-8", "backslashreplace"))
-                    self._rest, self._parts, self._size = data, [], 0
-                # CPython looks for signals behind a call, never between two stores or between
-                # a store and a call of C: an interrupt finds each byte in exactly one place.
-                piece, self._rest = self._rest[:CHUNK], self._rest[CHUNK:]
-                hold(piece)
-                flush()
-        finally:
-            self._sending = False
 
     def write_bytes(self, data: memoryview) -> None:
         """Write bytes after the text that was written before them."""
-        if self._outlet.forked:
+        outlet = self._outlet
+        if outlet.forked:
+            self.flush()
             write_all(self._pipe.fd, data)
             return
+        with outlet.lock:
+            if outlet.busy:
+                outlet.later.append(partial(self.write_bytes, memoryview(bytes(data))))
+                return
+            outlet.busy = True
+            try:
+                if outlet.current is not self:
+                    outlet.turn_to(self)
+                self.send()
+                # A copy: if an interrupt comes, the rest is written when the caller's is gone.
+                self._rest = memoryview(bytes(data))
+                self.send()
+            finally:
+                outlet.busy = False
+            outlet.catch_up()
+
+    def _write_as_child(self, text: str, *, flush: bool = False) -> int:
+        # A forked child writes to its own descriptor, which it may have redirected, and in
+        # whole lines, as its brothers write there too. What its parent had not written yet is
+        # the parent's.
         with self._outlet.lock:
-            if self._outlet.current is not self:
-                self._outlet.turn_to(self)
-            self.send()
-            # A copy: if an interrupt comes, the rest is written when the caller's is gone.
-            self._rest = memoryview(bytes(data))
-            self.send()
+            if self._child != os.getpid():
+                self._child, self._parts = os.getpid(), []
+            self._parts.append(text)
+            if flush or "\n" in text or "\r" in text:
+                data = "".join(self._parts).encode("utf-8", "backslashreplace")
+                self._parts = []
+                write_all(self._pipe.fd, memoryview(data))
+        return len(text)
 
     def fileno(self) -> int:
         """Return 1 or 2: what is written there lands in the notebook too."""
