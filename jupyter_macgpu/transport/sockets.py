@@ -11,7 +11,12 @@ from ..wire.errors import ConnectionLost
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_CHUNK = 256 * 1024
+#: Below the size from which the C library maps and unmaps memory for each read.
+_CHUNK = 64 * 1024
+
+
+#: Seconds for which a peer may take nothing before the channel counts as over.
+STALL = 15.0
 
 
 class SocketChannel:
@@ -36,11 +41,19 @@ class SocketChannel:
         self._open = True
         self._poll = select.poll()
         self._poll.register(link, select.POLLIN)
+        self._room = select.poll()
+        self._room.register(link, select.POLLOUT)
 
     def send(self, data: bytes | memoryview) -> None:
         """Send all of `data`. See `base.Channel`."""
+        view = memoryview(data).cast("B")
         try:
-            self._link.sendall(data)
+            while view:
+                try:
+                    view = view[self._link.send(view, socket.MSG_DONTWAIT) :]
+                except BlockingIOError:
+                    if not self._room.poll(STALL * 1000):
+                        raise
         except OSError as error:
             raise self._lost() from error
 
