@@ -7,14 +7,16 @@ the offset that was shown last; stop only at an explicit end whose digest is rig
 
 from __future__ import annotations
 
-import hashlib
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
+from .fetching import SILENCE, fetch
 from .wire import bulk, bundle
 from .wire import messages as m
 from .wire.errors import (
+    ALL_KEPT,
+    NOTHING_SENT,
     ConnectionLost,
     MacGPUError,
     RemoteProtocolError,
@@ -29,10 +31,12 @@ if TYPE_CHECKING:
     from .interrupts import Interrupts
     from .link import Link
 
-#: Seconds of silence after which we ask, and after which the connection counts as lost.
-HEARTBEAT, SILENCE = 5.0, 15.0
+#: Seconds of silence after which we ask; past `SILENCE` the connection counts as lost.
+HEARTBEAT = 5.0
 #: Seconds for which a lost host is looked for while a cell waits.
 PATIENCE = 60.0
+#: Seconds for which an interrupt waits for a lost host: it is meant for the run there.
+PROMPT = 5.0
 #: Seconds between two looks at interrupts and limits.
 BLINK = 0.1
 #: Output that may be shown before the host is told.
@@ -134,6 +138,8 @@ class Execution:
             If the host cannot say any more what became of it.
         RunUnknown
             If the host is silent for `PATIENCE` seconds. The run may be going on.
+        ResultLeft
+            If the user does not wait for the result of a run that has ended.
         """
         lost_at: float | None = None
         while True:
@@ -147,7 +153,11 @@ class Execution:
                 return Outcome(end=end, parts=self._result(end))
             except (TransportError, RemoteProtocolError) as error:
                 self._faults += isinstance(error, RemoteProtocolError)
-                if self._reserved is None or self._faults > _FAULTS:
+                if self._reserved is None:
+                    raise TransportError(
+                        error.what, known=NOTHING_SENT, kept=ALL_KEPT, next=error.next
+                    ) from error
+                if self._faults > _FAULTS:
                     raise
                 lost_at = lost_at or time.monotonic()
                 self._pause(error, lost_at)
@@ -177,7 +187,7 @@ class Execution:
 
     def _pause(self, error: MacGPUError, lost_at: float) -> None:
         away = time.monotonic() - lost_at
-        if away > PATIENCE or self._interrupts.take():
+        if away > PATIENCE or (away > PROMPT and self._interrupts.take()):
             raise RunUnknown(
                 f"{self._link.host} has not answered for {away:.0f} s ({error.what})",
                 known=f"Run {self.run[:8]} may be going on there. It was not repeated.",
@@ -239,7 +249,8 @@ class Execution:
     def _take_end(self, end: m.End) -> m.End:
         if end.digest != self._digest.hex():
             self._link.close()
-            raise ConnectionLost(f"{self._link.host} sent output that does not match its digest.")
+            text = f"{self._link.host} sent output that does not match its digest."
+            raise RemoteProtocolError(text)
         return end
 
     def _take_refusal(self, refused: m.Refused) -> None:
@@ -279,6 +290,8 @@ class Execution:
         self._link.say(reply)
 
     def _obey_interrupts(self) -> None:
+        if self._attaching:
+            return  # until the new epoch is known, the host would refuse it
         how = self._interrupts.take()
         if how:
             self._link.say(m.Cancel(run=self.run, epoch=self._epoch, how=how))
@@ -313,57 +326,9 @@ class Execution:
         if end.buffers:
             whole = memoryview(bytearray(b"".join(end.buffers)))
         else:
-            whole = fetch(self._link, self.run, "result", end.size, end.result)
+            stop = self._interrupts.take
+            whole = fetch(self._link, self.run, "result", end.size, end.result, stop)
         return bundle.unpack(whole)
-
-
-def fetch(link: Link, subject: str, what: str, size: int, digest: str) -> memoryview:
-    """Bring stored bytes from a host.
-
-    Parameters
-    ----------
-    subject, what
-        A run or a stored operation, and ``result`` or ``inputs``.
-    size, digest
-        Length in bytes and SHA-256 that were announced; 0 and ``""`` where they were not.
-
-    Returns
-    -------
-    memoryview
-        Writable bytes.
-
-    Raises
-    ------
-    RunLost
-        If the host does not keep them any more.
-    """
-    stream = f"out:{what}:{subject}"
-    link.say(m.Fetch(stream=stream, subject=subject, what=what))
-    taken = bytearray(size)
-    at, total = 0, size or None
-    while total is None or at < total:
-        message = link.await_message(lambda message: _belongs(message, stream, subject), SILENCE)
-        if isinstance(message, m.Refused):
-            raise RunLost(f"{link.host}: {message.text}.")
-        assert isinstance(message, m.Part)
-        if message.offset != at or (size and message.total != size):
-            raise RemoteProtocolError(f"{link.host} sent parts out of order")
-        if total is None:
-            total, taken = message.total, bytearray(message.total)
-        for buffer in message.buffers:
-            view = memoryview(buffer)
-            taken[at : at + view.nbytes] = view
-            at += view.nbytes
-        link.say(m.Credit(stream=stream, offset=at))
-    if digest and hashlib.sha256(taken).hexdigest() != digest:
-        raise RemoteProtocolError(f"{link.host} sent bytes that do not match their digest")
-    return memoryview(taken)
-
-
-def _belongs(message: m.Message, stream: str, subject: str) -> bool:
-    if isinstance(message, m.Part):
-        return message.stream == stream
-    return isinstance(message, m.Refused) and message.subject == subject
 
 
 def _refusal(refused: m.Refused, host: str) -> RunRefused:

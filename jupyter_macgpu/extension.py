@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import atexit
+import sys
 from typing import TYPE_CHECKING, Any
 
-from . import ledger
+from .cell import Cell, Dialect
 from .fleet.file import load_fleet
 from .interrupts import counted
+from .ledger import Ledger
 from .notebook import RunningCell, kernel_id, notebook_name
 from .options import CellOptions, parse_cell
 from .outputs import Publisher, Rendering
 from .pool import Pool
-from .run import Cell, Dialect, Result, attach, run_cell
+from .reading import names_read
+from .run import Result, attach, run_cell
 from .settings import Settings
 from .transport.local import LocalTransport
-from .verdicts import error_of
-from .wire.errors import MacGPUError, RemoteError
+from .verdicts import add_hint, error_of
+from .wire.errors import MacGPUError, RemoteError, ShownError
 from .wire.values.remote import RemoteValue
 
 if TYPE_CHECKING:
@@ -47,6 +50,7 @@ class Extension:
         self.rendering = Rendering(shell)
         self.last_run = ""
         self.settings = Settings()
+        self._ledger = Ledger()
         self._pool: Pool | None = None
         self._publisher: Publisher | None = None
 
@@ -83,6 +87,7 @@ class Extension:
         """Begin to listen to the shell."""
         self.shell.events.register("pre_run_cell", self.running.began)
         self.shell.events.register("post_execute", self.release)
+        self.shell.set_custom_exc((ShownError,), _show_nothing)
         RemoteValue.resolver = self.fetch
         atexit.register(self.close)
 
@@ -96,6 +101,7 @@ class Extension:
 
     def close(self) -> None:
         """End this kernel's sessions."""
+        self._ledger.close()
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.close()
@@ -120,8 +126,8 @@ class Extension:
         options = parse_cell(line)
         cell = Cell(
             source=body,
-            code=self._checked(body),
-            count=self.shell.execution_count,
+            code=self._plain(body),
+            count=self.shell.displayhook.prompt_count,
             cell=self.running.cell,
             kernel=kernel_id(self.shell),
             dialect=self.dialect,
@@ -201,9 +207,13 @@ class Extension:
         publisher.finish()
         for note in result.notes:
             self.notice(f"macgpu: {note}")
+        for payload in result.summary.get("payload") or ():
+            self.shell.payload_manager.write_payload(payload)
         error = error_of(result, publisher.error)
         if error is not None:
+            self._show_value(result, publisher)
             self.release()
+            add_hint(error, self.shell.user_ns)
             raise error from None
         publisher.settle()
         if publisher.result is None or not result.value:
@@ -211,10 +221,16 @@ class Extension:
         self.rendering.expect(result.value[0], publisher.result)
         return result.value[0]
 
+    def _show_value(self, result: Result, publisher: Publisher) -> None:
+        """Show the value of a cell that failed while it was shown: no magic returns it."""
+        if publisher.result is not None and result.value:
+            self.rendering.expect(result.value[0], publisher.result)
+            sys.displayhook(result.value[0])
+
     def _record(self, message: Any, host: str) -> None:
         self.last_run = message.run
         try:
-            ledger.record(message, host)
+            self._ledger.record(message, host)
         except OSError as error:
             raise MacGPUError(
                 f"The run could not be written down here: {error}.",
@@ -236,15 +252,26 @@ class Extension:
                     f"{session.host.name}: %macgpu attach {run}"
                 )
 
-    def _checked(self, body: str) -> str:
-        """Return the body as plain Python; a syntax error is found here, before anything else."""
+    def _plain(self, body: str) -> str:
+        """Return the body as plain Python, which begins on the line after the magic's own.
+
+        A syntax error is found here, before anything is sent, at the line that the user sees.
+        """
         shell = self.shell
+        code = ""
         try:
-            code = shell.transform_cell(body)
-            name = shell.compile.cache("\n" + code, shell.execution_count, raw_code=body)
-            with shell.builtin_trap:
-                shell.compile("\n" + code, name, "exec")
+            code = "\n" + shell.transform_cell(body)
+            names_read(code, flags=shell.compile.flags, transform=shell.transform_cell)
         except SyntaxError as error:
-            lines = shell.SyntaxTB.structured_traceback(type(error), error, [])
+            if not code and error.lineno is not None:
+                # It was found before the line was put in front.
+                error.lineno += 1
+            number = shell.displayhook.prompt_count
+            error.filename = shell.compile.cache(code or "\n" + body, number, raw_code=body)
+            lines = shell.SyntaxTB.structured_traceback(type(error), error, None)
             raise RemoteError.rebuilt(type(error).__name__, str(error), lines) from None
         return code
+
+
+def _show_nothing(*_: object, **__: object) -> None:
+    """Stand in for a traceback that the run has shown. Called by IPython."""

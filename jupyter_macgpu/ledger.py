@@ -30,30 +30,40 @@ def ledger_path() -> Path:
     return Path(base) / "macgpu" / "ledger"
 
 
-def record(message: m.Submit, host: str) -> None:
-    """Write down that a run is about to be sent.
+class Ledger:
+    """The file, opened at its first use and kept open: each cell writes one line."""
 
-    Raises
-    ------
-    OSError
-        If it cannot be written. Nothing was sent.
-    """
-    path = ledger_path()
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    entry = {
-        "run": message.run,
-        "host": host,
-        "session": message.session,
-        "origin": message.origin,
-        "digest": message.digest,
-        "name": message.options.get("name"),
-        "at": round(time.time(), 3),
-    }
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(fd, json.dumps(entry, separators=(",", ":")).encode() + b"\n")
-    finally:
-        os.close(fd)
+    def __init__(self) -> None:
+        self._fd = -1
+
+    def record(self, message: m.Submit, host: str) -> None:
+        """Write down that a run is about to be sent.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written. Nothing was sent.
+        """
+        if self._fd < 0:
+            path = ledger_path()
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        entry = {
+            "run": message.run,
+            "host": host,
+            "session": message.session,
+            "origin": message.origin,
+            "digest": message.digest,
+            "name": message.options.get("name"),
+            "at": round(time.time(), 3),
+        }
+        os.write(self._fd, json.dumps(entry).encode() + b"\n")
+
+    def close(self) -> None:
+        """Close the file."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
 
 
 def recorded() -> list[dict[str, Any]]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Seconds that a host may take to say hello.
 GREETING = 20.0
+#: How often a host is tried that hangs up before its hello: its supervisor may just have left.
+_ATTEMPTS = 3
 
 
 class Link:
@@ -66,18 +68,15 @@ class Link:
                 f"This is a forked child of the kernel that is connected to {self.host}.",
                 next="Use %%macgpu in the notebook itself, not in a process that it started.",
             )
-        if self._channel is None:
-            self._channel = self.transport.open()
-            self._connection = Connection("client", "supervisor")
-            self.say(
-                m.Hello(
-                    role="client",
-                    client=self.client,
-                    notebook=self.notebook,
-                    python=platform.python_version(),
-                )
-            )
-            self.hello = self._greeting()
+        for left in reversed(range(_ATTEMPTS)):
+            try:
+                if self._channel is None:
+                    self._open()
+                break
+            except ConnectionLost:
+                self.close()
+                if not left:
+                    raise
         assert self.hello is not None
         return self.hello
 
@@ -92,7 +91,7 @@ class Link:
         channel, connection = self._both()
         try:
             channel.send(connection.send(message))
-        except ConnectionLost:
+        except BaseException:  # an interrupt too leaves half a frame
             self.close()
             raise
 
@@ -113,7 +112,7 @@ class Link:
                 if data is None:
                     return None
                 connection.receive(data)
-        except Exception:
+        except BaseException:  # an interrupt too may lose what was just read
             self.close()
             raise
         return message
@@ -141,6 +140,19 @@ class Link:
         channel, self._channel, self._connection = self._channel, None, None
         if channel is not None and os.getpid() == self._pid:
             channel.close()
+
+    def _open(self) -> None:
+        self._channel = self.transport.open()
+        self._connection = Connection("client", "supervisor")
+        self.say(
+            m.Hello(
+                role="client",
+                client=self.client,
+                notebook=self.notebook,
+                python=platform.python_version(),
+            )
+        )
+        self.hello = self._greeting()
 
     def _both(self) -> tuple[Channel, Connection]:
         if self._channel is None or self._connection is None:

@@ -108,7 +108,8 @@ class Publisher:
         """Say when the run waits, and at which place."""
         if state.state == "queued" and state.position is not None:
             if state.position != self._place:
-                self.notice(f"waiting for a free slot, {state.position} before this one")
+                ahead = f"{state.position} before this one" if state.position else "next in line"
+                self.notice(f"waiting for a free slot, {ahead}")
             self._place = state.position
 
     def notice(self, text: str) -> None:
@@ -131,13 +132,13 @@ class Publisher:
                 getattr(sys, name).write(rest)
 
     def _show(self, output: m.Output) -> None:
+        self.settle()
         if output.what == "stream":
             name = str(output.content.get("name", "stdout"))
             text = self._decoders[name].decode(b"".join(output.buffers))
             getattr(sys, name).write(text)
-            return
-        self.settle()
-        getattr(self, f"_show_{output.what}", self._show_unknown)(output.content)
+        else:
+            getattr(self, f"_show_{output.what}", self._show_unknown)(output.content)
 
     def _show_display_data(self, content: dict[str, Any], update: bool = False) -> None:
         self._flush()
@@ -175,7 +176,7 @@ class Publisher:
         )
 
     def _show_unknown(self, content: dict[str, Any]) -> None:
-        """A kind from a later version: nothing that this one could show."""
+        """Show nothing: it is a kind from a later version."""
 
     def settle(self) -> None:
         """Show an error that was not the run's end, as `showtraceback` in a cell does."""

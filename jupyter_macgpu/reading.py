@@ -12,6 +12,7 @@ import ast
 import functools
 import re
 import string
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -75,7 +76,10 @@ def names_read(
         If the source is not Python.
     """
     reader = _Reader(flags | _FLAGS, transform)
-    reader.read(source)
+    with warnings.catch_warnings():
+        # What the compiler warns of is shown where the cell runs.
+        warnings.simplefilter("ignore")
+        reader.read(source)
     return Reading(names=tuple(reader.names), attributes=frozenset(reader.attributes))
 
 

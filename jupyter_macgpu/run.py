@@ -12,78 +12,34 @@ This module knows no IPython and no SSH: `magic` hands it a pool and a place to 
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
-import secrets
 import time
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from .execution import Execution, Outcome, Submission, fetch
+from .execution import Execution, Outcome
+from .fetching import fetch
 from .inputs import INPUT_LIMIT, Inputs, read_inputs
 from .placement import Needs
+from .submission import submission as make_submission
 from .wire import bundle
 from .wire import messages as m
-from .wire.values import restore
-from .wire.values.remote import RemoteValue
+from .wire.errors import TransportError
+from .wire.values import receive, restore
+from .wire.values.paths import reaches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from .cell import Cell, Dialect
     from .execution import Show
     from .interrupts import Interrupts
     from .link import Link
     from .options import CellOptions
     from .pool import Pool
     from .session import Session
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """One cell as the notebook has it.
-
-    Attributes
-    ----------
-    source
-        The body as typed, without the magic's own line.
-    code
-        The same as plain Python, all magics transformed.
-    count
-        Its execution count.
-    cell
-        Its id in the notebook; ``""`` where the front end gives none.
-    kernel
-        The kernel's id, with `cell` and the notebook's name the run's origin.
-    """
-
-    source: str
-    code: str
-    count: int
-    cell: str = ""
-    kernel: str = ""
-    dialect: Dialect
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dialect:
-    """What the notebook's shell knows of its cells' texts.
-
-    Attributes
-    ----------
-    flags
-        Its compiler flags: the ``from __future__`` imports so far.
-    transform
-        Its way from a cell as typed to plain Python.
-    number_of
-        Execution count of the cell whose code has a file name.
-    register_source
-        Takes a cell's file name, source and execution count, for tracebacks.
-    """
-
-    flags: int
-    transform: Callable[[str], str]
-    number_of: Callable[[str], int | None]
-    register_source: Callable[[str, str, int | None], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,11 +100,50 @@ def run_cell(
         If a variable cannot be shipped. Nothing was sent.
     PlacementError
         If no host can take the cell. Nothing was sent.
-    RunRefused, RunLost, RunUnknown
+    RunRefused, RunLost, RunUnknown, ResultLeft
         As `Execution.drive` says.
     """
     started = time.perf_counter()
-    inputs = read_inputs(  # 1 capture
+    inputs = read(cell, namespace, options)  # 1 capture
+    needs = needs_of(inputs, options, pool)
+    session, placement = pool.lease(needs)  # 2 place
+    placed(session, placement.reason)
+    described = time.perf_counter()
+    submission = make_submission(
+        cell,
+        inputs,
+        options,
+        session=session,
+        notebook=pool.notebook,
+        reason=placement.reason,
+        limits=limits,
+    )
+    record(submission.message, session.host.name)
+    run = submission.message.run
+    execution = Execution(session.link, run, show, interrupts, submission)
+    outcome = execution.drive()  # 3 ship, 4 execute, and the outputs of 5 publish
+    ran = time.perf_counter()
+    result = bind(
+        outcome, inputs.capture.table, namespace, session.host.name, cell.dialect
+    )  # the rest of 5
+    _collected(session.link, run)
+    seconds = {
+        "capture": described - started,
+        "run": ran - described,
+        "bind": time.perf_counter() - ran,
+    }
+    return replace(result, seconds=seconds)
+
+
+def read(cell: Cell, namespace: dict[str, Any], options: CellOptions) -> Inputs:
+    """Return the cell's inputs, pickled.
+
+    Raises
+    ------
+    InputError
+        If a variable cannot be shipped, or all together are too many bytes.
+    """
+    return read_inputs(
         cell.code,
         namespace,
         explicit=options.inputs,
@@ -157,29 +152,16 @@ def run_cell(
         transform=cell.dialect.transform,
         number_of=cell.dialect.number_of,
     )
-    needs = Needs(
+
+
+def needs_of(inputs: Inputs, options: CellOptions, pool: Pool) -> Needs:
+    """Return what a cell asks of its host."""
+    return Needs(
         on=options.on,
         holders=inputs.capture.holders,
         affinity=pool.pinned or (pool.current.host.name if pool.current else None),
         cpu=options.cpu,
     )
-    session, placement = pool.lease(needs)  # 2 place
-    placed(session, placement.reason)
-    described = time.perf_counter()
-    submission = submit(cell, inputs, options, session, pool.notebook, placement.reason, limits)
-    record(submission.message, session.host.name)
-    run = submission.message.run
-    execution = Execution(session.link, run, show, interrupts, submission)
-    outcome = execution.drive()  # 3 ship, 4 execute, and the outputs of 5 publish
-    ran = time.perf_counter()
-    result = bind(outcome, inputs.capture.table, namespace, session.host.name, cell.dialect)  # the rest of 5
-    session.link.say(m.Collected(run=run))
-    seconds = {
-        "capture": described - started,
-        "run": ran - described,
-        "bind": time.perf_counter() - ran,
-    }
-    return replace(result, seconds=seconds)
 
 
 def attach(
@@ -202,70 +184,51 @@ def attach(
     """
     outcome = Execution(link, run, show, interrupts).drive()
     table: Any = None
+    inputs: dict[str, object] = {}
     if outcome.parts:
-        parts = bundle.unpack(fetch(link, run, "inputs", 0, ""))
-        table = restore.table_from(parts[1], parts[2:], namespace)
-    result = bind(outcome, table, namespace, link.host, dialect)
-    link.say(m.Collected(run=run))
+        parts = bundle.unpack(fetch(link, run, "inputs", 0, "", interrupts.take))
+        table, inputs = receive.table_from(
+            parts[1],
+            parts[2:],
+            namespace,
+            host=link.host,
+            register_source=dialect.register_source,
+        )
+    result = bind(outcome, table, namespace, link.host, dialect, inputs)
+    _collected(link, run)
     return result
 
 
-def submit(
-    cell: Cell,
-    inputs: Inputs,
-    options: CellOptions,
-    session: Session,
-    notebook: str,
-    reason: str,
-    limits: Mapping[str, int],
-) -> Submission:
-    """Return what is sent for a cell: its description and inputs, under a new run id."""
-    capture = inputs.capture
-    raw = [buffer.raw() for buffer in capture.buffers]
-    description = {
-        "source": cell.source,
-        "execution_count": cell.count,
-        "cell_id": cell.cell,
-        "names": list(capture.names),
-        "free": list(inputs.free),
-        "bring": list(options.outputs or ()),
-        "narrow": None if options.outputs is None else list(options.outputs),
-        "setenv": {name: os.environ[name] for name in options.setenv},
-        "held": RemoteValue.held_on(session.host.name),
-        "limits": dict(limits),
-        "host": session.host.name,
-    }
-    pieces = bundle.pack([json.dumps(description).encode(), capture.stream, *raw])
-    message = m.Submit(
-        run=secrets.token_hex(16),
-        epoch=1,
-        session=session.session,
-        size=bundle.size_of(pieces),
-        digest=bundle.digest_of(pieces),
-        environment=session.environment,
-        origin={"notebook": notebook, "cell": cell.cell, "kernel": cell.kernel},
-        options={
-            "timeout": options.timeout,
-            "wait": options.wait,
-            "cpu": options.cpu,
-            "again": options.again,
-            "name": options.name,
-        },
-        rank={"reason": reason},
-    )
-    return Submission(message=message, pieces=pieces)
+def _collected(link: Link, run: str) -> None:
+    # All that was wanted is here: a host that hears nothing of it keeps its copy for longer.
+    with contextlib.suppress(TransportError):
+        link.say(m.Collected(run=run))
 
 
 def bind(
-    outcome: Outcome, table: Any, namespace: dict[str, Any], host: str, dialect: Dialect
+    outcome: Outcome,
+    table: Any,
+    namespace: dict[str, Any],
+    host: str,
+    dialect: Dialect,
+    inputs: Mapping[str, object] = MappingProxyType({}),
 ) -> Result:
-    """Put what a run bound and changed into the notebook's namespace."""
+    """Put what a run bound and changed into the notebook's namespace.
+
+    Parameters
+    ----------
+    inputs
+        The run's inputs, where they are not this kernel's own. They are bound, but for those
+        that this kernel has a value of and the run did not change.
+    """
     end = outcome.end
     value: tuple[object, ...] = ()
     summary = end.summary
     notes: tuple[str, ...] = ()
     if outcome.parts:
         summary = {**summary, **json.loads(bytes(outcome.parts[0]))}
+        before = {name: namespace[name] for name in inputs if name in namespace}
+        namespace.update(inputs)
         applied = restore.apply(
             outcome.parts[1],
             outcome.parts[2:],
@@ -276,5 +239,11 @@ def bind(
             register_source=dialect.register_source,
         )
         value, notes = applied.result, applied.notes
+        changed = {id(obj) for obj in applied.updated}
+        for name, own in before.items():
+            if namespace.get(name) is inputs[name] and not reaches(inputs[name], changed):
+                namespace[name] = own
     notes = (*(summary.get("notes") or ()), *notes)
-    return Result(run=end.run, host=host, state=end.state, summary=summary, value=value, notes=notes)
+    return Result(
+        run=end.run, host=host, state=end.state, summary=summary, value=value, notes=notes
+    )

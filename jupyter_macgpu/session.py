@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .execution import fetch
+from .fetching import fetch
 from .wire import bundle
 from .wire import messages as m
 from .wire.errors import WorkerError

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
-from .wire.errors import RemoteError, RunCancelled, RunDied, RunLost
+from .wire.errors import RemoteError, RunCancelled, RunDied, RunLost, ShownError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .run import Result
 
+_MISSING = {"NameError", "UndefinedVariableError"}
+_QUOTED = re.compile(r"'([A-Za-z_]\w*)'")
 _MEMORY_SIGNALS = {"SIGKILL", "SIGABRT"}
 
 
@@ -30,7 +33,21 @@ def error_of(result: Result, shown: RemoteError | None) -> BaseException | None:
         return shown
     error = result.summary.get("error") or {}
     ename, evalue = str(error.get("ename", "Error")), str(error.get("evalue", ""))
-    return RemoteError.rebuilt(ename, evalue, [str(line) for line in error.get("traceback", [])])
+    return ShownError.rebuilt(ename, evalue, [])
+
+
+def add_hint(error: BaseException, namespace: Mapping[str, Any]) -> None:
+    """Say how a name that the worker missed is shipped, if the notebook has it.
+
+    A name that stands in a string only (``eval``, pandas' ``@limit``) is not seen in the
+    cell's text.
+    """
+    if not isinstance(error, RemoteError) or error.ename not in _MISSING:
+        return
+    found = _QUOTED.search(error.evalue)
+    if found and found[1] in namespace:
+        name = found[1]
+        error.traceback.append(f"{name} exists in the notebook: add -i {name} to ship it.")
 
 
 def _ended_from_outside(result: Result) -> BaseException:

@@ -1,0 +1,57 @@
+"""One cell as the notebook has it, and what the notebook's shell knows of cells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """What the notebook's shell knows of its cells' texts.
+
+    Attributes
+    ----------
+    flags
+        Its compiler flags: the ``from __future__`` imports so far.
+    transform
+        Its way from a cell as typed to plain Python.
+    number_of
+        Execution count of the cell whose code has a file name.
+    register_source
+        Takes a cell's file name, source and execution count, for tracebacks.
+    """
+
+    flags: int
+    transform: Callable[[str], str]
+    number_of: Callable[[str], int | None]
+    register_source: Callable[[str, str, int | None], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One cell as the notebook has it.
+
+    Attributes
+    ----------
+    source
+        The body as typed, without the magic's own line.
+    code
+        The same as plain Python, all magics transformed.
+    count
+        Its execution count.
+    cell
+        Its id in the notebook; ``""`` where the front end gives none.
+    kernel
+        The kernel's id, with `cell` and the notebook's name the run's origin.
+    """
+
+    source: str
+    code: str
+    count: int
+    cell: str = ""
+    kernel: str = ""
+    dialect: Dialect

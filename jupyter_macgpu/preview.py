@@ -1,0 +1,45 @@
+"""``--dry-run``: what a cell would send, and where it would run."""
+
+from __future__ import annotations
+
+import builtins
+from typing import TYPE_CHECKING, Any
+
+from .run import needs_of, read
+from .wire.values.refusals import type_name
+from .wire.values.remote import format_size
+
+if TYPE_CHECKING:
+    from .cell import Cell
+    from .options import CellOptions
+    from .pool import Pool
+
+_ROWS = 30
+
+
+def preview(cell: Cell, namespace: dict[str, Any], options: CellOptions, pool: Pool) -> str:
+    """Return the bill of a cell, a line each; nothing is sent.
+
+    Raises
+    ------
+    InputError, PlacementError
+        As running it would.
+    """
+    from .placement import place
+
+    inputs = read(cell, namespace, options)
+    placement = place(pool.fleet.hosts, needs_of(inputs, options, pool))
+    capture = inputs.capture
+    total = sum(capture.nbytes.values()) + len(capture.stream)
+    lines = [f"would run on {placement.host.name} ({placement.reason})"]
+    lines.append(f"would send {len(capture.names)} variables, {format_size(total)}")
+    largest = sorted(capture.nbytes.items(), key=lambda item: -item[1])
+    for name, size in largest[:_ROWS]:
+        lines.append(f"  {name}: {type_name(type(namespace[name]))}, {format_size(size)}")
+    if len(largest) > _ROWS:
+        lines.append(f"  and {len(largest) - _ROWS} more")
+    lines += [f"  note: {note}" for note in capture.notes]
+    lacking = [name for name in inputs.free if not hasattr(builtins, name)]
+    if lacking:
+        lines.append(f"reads, but not here: {', '.join(lacking)}")
+    return "\n".join(lines)

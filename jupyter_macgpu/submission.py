@@ -1,0 +1,96 @@
+"""What is sent for a cell: its description and its inputs, under a new run id."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from .execution import Submission
+from .wire import bundle
+from .wire import messages as m
+from .wire.errors import InputError
+from .wire.values.remote import RemoteValue
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .cell import Cell
+    from .inputs import Inputs
+    from .options import CellOptions
+    from .session import Session
+
+
+def submission(
+    cell: Cell,
+    inputs: Inputs,
+    options: CellOptions,
+    *,
+    session: Session,
+    notebook: str,
+    reason: str,
+    limits: Mapping[str, int],
+) -> Submission:
+    """Return what is sent for a cell.
+
+    Parameters
+    ----------
+    reason
+        Why this host was chosen; stored with the run.
+    limits
+        Bytes that come back by themselves, as ``value`` and ``cell``; empty for the default.
+
+    Raises
+    ------
+    InputError
+        If an environment variable that was asked for does not exist.
+    """
+    description = json.dumps(_description(cell, inputs, options, session.host.name, limits))
+    raw = [buffer.raw() for buffer in inputs.capture.buffers]
+    pieces = bundle.pack([description.encode(), inputs.capture.stream, *raw])
+    message = m.Submit(
+        run=secrets.token_hex(16),
+        epoch=1,
+        session=session.session,
+        size=bundle.size_of(pieces),
+        digest=bundle.digest_of(pieces),
+        environment=session.environment,
+        origin={"notebook": notebook, "cell": cell.cell, "kernel": cell.kernel},
+        options={
+            "timeout": options.timeout,
+            "wait": options.wait,
+            "cpu": options.cpu,
+            "again": options.again,
+            "name": options.name,
+        },
+        rank={"reason": reason},
+    )
+    return Submission(message=message, pieces=pieces)
+
+
+def _description(
+    cell: Cell, inputs: Inputs, options: CellOptions, host: str, limits: Mapping[str, int]
+) -> dict[str, Any]:
+    return {
+        "source": cell.source,
+        "execution_count": cell.count,
+        "cell_id": cell.cell,
+        "names": list(inputs.capture.names),
+        "free": list(inputs.free),
+        "narrow": None if options.outputs is None else list(options.outputs),
+        "setenv": _variables(options.setenv),
+        "held": RemoteValue.held_on(host),
+        "limits": dict(limits),
+        "host": host,
+    }
+
+
+def _variables(names: tuple[str, ...]) -> dict[str, str]:
+    missing = [name for name in names if name not in os.environ]
+    if missing:
+        raise InputError(
+            f"The notebook's environment has no variable {', '.join(missing)}.",
+            next="Set it with os.environ in the notebook, or leave out --setenv.",
+        )
+    return {name: os.environ[name] for name in names}
