@@ -54,10 +54,12 @@ def run_cell(source: str, filename: str, namespace: dict[str, Any]) -> dict[str,
 def _execute(source: str, filename: str, namespace: dict[str, Any]) -> tuple[object, ...]:
     tree = ast.parse(source, filename)
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-    exec(compile(tree, filename, "exec"), namespace)
+    exec(compile(tree, filename, "exec", dont_inherit=True), namespace)
     if not isinstance(last, ast.Expr):
         return ()
-    value = eval(compile(ast.Expression(last.value), filename, "eval"), namespace)
+    value = eval(
+        compile(ast.Expression(last.value), filename, "eval", dont_inherit=True), namespace
+    )
     return () if value is None else (value,)
 
 

@@ -1,0 +1,1 @@
+"""Benchmarks against peers: the same work, measured in turn within one run."""

@@ -1,0 +1,61 @@
+"""What all tests share: no test touches the user's own state, and none leaves a process."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults import processes
+
+#: Settings of the person who runs the tests; the tests have their own.
+_FOREIGN = ("MACGPU_FLEET", "MACGPU_INSTANCE", "MACGPU_SLOTS", "JPY_SESSION_NAME")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_state() -> Iterator[Path]:
+    """Give the whole run a state folder of its own, for the tests that share one."""
+    patch = pytest.MonkeyPatch()
+    # Not pytest's own folder: a socket's path must stay short to be bound as it is.
+    folder = Path(tempfile.mkdtemp(prefix="macgpu-"))
+    patch.setenv("MACGPU_STATE", str(folder))
+    patch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
+    for name in _FOREIGN:
+        patch.delenv(name, raising=False)
+    yield folder
+    processes.end_all(folder)
+    patch.undo()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Give a test its own state folder, and see to it that nothing of it is left."""
+    folder = tmp_path / "state"
+    monkeypatch.setenv("MACGPU_STATE", str(folder))
+    before = _descriptors()
+    yield folder
+    processes.end_all(folder)
+    assert _unfinished(folder) == []
+    complaints = _complaints(folder)
+    assert not complaints, complaints
+    assert _descriptors() <= before + 5
+
+
+def _descriptors() -> int:
+    folder = Path("/proc/self/fd")
+    return len(list(folder.iterdir())) if folder.exists() else 0
+
+
+def _unfinished(state: Path) -> list[str]:
+    """Return the files that should have got their final name, or be gone."""
+    endings = {".partial", ".new", ".part"}
+    return [str(path) for path in state.rglob("*") if path.suffix in endings]
+
+
+def _complaints(state: Path) -> str:
+    """Return what supervisors wrote to their logs: they have nothing to say there."""
+    return "\n".join(path.read_text() for path in state.rglob("supervisor.log"))

@@ -1,0 +1,83 @@
+"""The processes of one test's state folder: found by it, killed by their ids."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+#: What stands in the command line of a process of ours, by its role.
+_ROLES = {
+    "jupyter_macgpu.mac.door": "door",
+    "jupyter_macgpu.mac.serve": "supervisor",
+    "jupyter_macgpu.mac.worker": "worker",
+    "ipykernel_launcher": "kernel",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """One process that carries a state folder in its environment."""
+
+    process: psutil.Process
+    role: str
+
+    @property
+    def pid(self) -> int:
+        """Its id."""
+        return self.process.pid
+
+    def kill(self) -> bool:
+        """Kill it, if it is still that process; say whether it was."""
+        try:
+            self.process.kill()
+        except psutil.NoSuchProcess:
+            return False
+        return True
+
+
+def found(state: Path, role: str = "") -> list[Found]:
+    """Return the processes of a state folder, but not this one: all, or those of one role."""
+    mine = psutil.Process().pid
+    every = []
+    for process in psutil.process_iter():
+        try:
+            if process.pid == mine or process.environ().get("MACGPU_STATE") != str(state):
+                continue
+            if process.status() == psutil.STATUS_ZOMBIE:
+                continue
+            words = " ".join(process.cmdline())
+        except psutil.Error:
+            continue
+        roles = [name for word, name in _ROLES.items() if word in words]
+        every.append(Found(process=process, role=roles[0] if roles else "child"))
+    return [each for each in every if role in ("", each.role)]
+
+
+def wait_for_none(state: Path, roles: set[str], seconds: float) -> list[Found]:
+    """Wait until no process of these roles is left; return those that are."""
+    deadline = time.monotonic() + seconds
+    while left := [each for each in found(state) if each.role in roles]:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.02)
+    return left
+
+
+def end_all(state: Path) -> None:
+    """Kill whatever a test left, the supervisor first: it would only note the other deaths.
+
+    Raises
+    ------
+    AssertionError
+        If something cannot be killed.
+    """
+    everything = {"supervisor", "door", "worker", "kernel", "child"}
+    for roles in ({"supervisor", "door"}, everything):
+        for each in found(state):
+            if each.role in roles:
+                each.kill()
+        left = wait_for_none(state, roles, 5.0)
+        assert not left, f"still alive: {left}"

@@ -1,0 +1,193 @@
+"""Interrupts and cuts before a cell runs and after it ran: queue, upload, download."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jupyter_macgpu.transport.local import LocalTransport
+from jupyter_macgpu.verdicts import error_of
+from jupyter_macgpu.wire.errors import MacGPUError, ResultLeft, TransportError
+
+from . import invariants, processes
+from .cells import Flood
+from .desk import Desk, Told, token
+from .relay import DOWN, UP, Relay, Toxics
+
+#: Seconds within which an interrupt is obeyed.
+SOON = 2.0
+MIB = 2**20
+
+
+@pytest.fixture
+def relay() -> Relay:
+    return Relay(LocalTransport())
+
+
+@pytest.fixture
+def desk(state: Path, relay: Relay) -> Iterator[Desk]:
+    desk = Desk(transport=relay)
+    yield desk
+    relay.toxics = Toxics()
+    desk.close()
+
+
+def when(condition: Callable[[], bool], act: Callable[[], object]) -> Callable[[], float]:
+    """Act as soon as something is so; return a function that says when that was."""
+    acted: list[float] = []
+
+    def wait() -> None:
+        while not condition():
+            time.sleep(0.01)
+        acted.append(time.monotonic())
+        act()
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+
+    def at() -> float:
+        thread.join(timeout=30.0)
+        return acted[0]
+
+    return at
+
+
+def cancelled_before_it_began(told: Told) -> None:
+    assert told.state == "cancelled"
+    assert told.result is not None
+    error = error_of(told.result, None)
+    assert isinstance(error, MacGPUError)
+    invariants.said_in_four_parts(error)
+
+
+def test_interrupt_while_queued(desk: Desk) -> None:
+    first = Desk(notebook="first.ipynb")
+    running = threading.Thread(target=first.run, args=("import time\ntime.sleep(6)",))
+    running.start()
+    while "started" not in first.record.states:
+        time.sleep(0.01)
+    at = when(lambda: "queued" in desk.record.states, lambda: desk.interrupts.count())
+    told = desk.run("done = 1")
+    assert time.monotonic() - at() < SOON
+    cancelled_before_it_began(told)
+    assert "done" not in desk.namespace
+    first.interrupts.count()
+    running.join()
+    first.close()
+    assert desk.run("done = 2").state == "ok"
+
+
+def test_interrupt_while_uploading_over_a_slow_line(
+    desk: Desk, relay: Relay, state: Path
+) -> None:
+    desk.namespace["big"] = np.ones(200 * MIB, dtype=np.uint8)
+    relay.toxics = Toxics(bandwidth=4 * MIB, latency=0.01)
+    at = when(lambda: relay.carried[UP] > 3 * MIB, lambda: desk.interrupts.count())
+    told = desk.run("total = int(big.sum())")
+    assert time.monotonic() - at() < SOON
+    cancelled_before_it_began(told)
+    assert relay.carried[UP] < 100 * MIB
+    relay.toxics = Toxics()
+    desk.namespace["big"] = np.ones(1000, dtype=np.uint8)
+    assert desk.run("total = int(big.sum())").state == "ok"
+    assert desk.namespace["total"] == 1000
+    stored = sum(path.stat().st_size for path in state.rglob("*") if path.is_file())
+    assert stored < MIB, "the half of an upload is kept"
+
+
+def test_an_upload_that_is_cut_begins_again_and_runs_once(desk: Desk, relay: Relay) -> None:
+    desk.namespace["big"] = np.arange(2 * MIB, dtype=np.uint32)
+    desk.run("pass")
+    relay.toxics = Toxics(bandwidth=16 * MIB)
+    for part in (1, 4, 9):
+        when(lambda part=part: relay.carried[UP] > part * MIB, relay.reset)
+    told = desk.run("notes.append(int(big.sum()))")
+    assert told.state == "ok"
+    assert relay.opened == 4
+    assert desk.namespace["notes"] == [int(np.arange(2 * MIB, dtype=np.uint32).sum())]
+
+
+def test_interrupt_while_the_result_comes(desk: Desk, relay: Relay) -> None:
+    desk.run("import numpy as np")
+    relay.toxics = Toxics(bandwidth=4 * MIB)
+    before = relay.carried[DOWN]
+    at = when(lambda: relay.carried[DOWN] - before > 2 * MIB, lambda: desk.interrupts.count())
+    told = desk.run("notes.append(1)\nbig = np.ones(100 << 20, dtype=np.uint8)")
+    assert time.monotonic() - at() < SOON
+    assert isinstance(told.error, ResultLeft)
+    invariants.said_in_four_parts(told.error)
+    assert desk.namespace["notes"] == []
+    relay.toxics = Toxics()
+    assert desk.rows()[told.run]["state"] == "ok"
+
+
+def test_a_result_that_is_cut_comes_whole_after_all(desk: Desk, relay: Relay) -> None:
+    desk.run("import numpy as np")
+    relay.toxics = Toxics(bandwidth=16 * MIB)
+    before = relay.carried[DOWN]
+    for part in (1, 5):
+        when(lambda part=part: relay.carried[DOWN] - before > part * MIB, relay.reset)
+    told = desk.run("notes.append(1)\nbig = np.arange(2 << 20, dtype=np.uint32)")
+    assert told.state == "ok"
+    assert relay.opened == 3
+    assert desk.namespace["notes"] == [1]
+    assert (desk.namespace["big"] == np.arange(2 * MIB, dtype=np.uint32)).all()
+
+
+@pytest.mark.parametrize("direction", [UP, DOWN])
+def test_a_line_that_falls_silent_is_noticed(
+    desk: Desk, relay: Relay, direction: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jupyter_macgpu.execution.HEARTBEAT", 1.0)
+    monkeypatch.setattr("jupyter_macgpu.execution.SILENCE", 3.0)
+    cell = Flood(token=token(), side=tmp_path / "executions", lines=2000)
+    desk.run("pass")
+
+    def silence() -> None:
+        relay.toxics.silent = direction
+        when(lambda: relay.opened > 1, lambda: setattr(relay.toxics, "silent", ""))
+
+    when(lambda: len(desk.record.outputs) > 2, silence)
+    told = desk.run(cell.source)
+    assert told.state == "ok"
+    assert any("reconnected" in notice for notice in told.record.notices)
+    invariants.never_twice(cell, told)
+    invariants.nothing_lost(cell, told.record, whole=True)
+
+
+def test_cut_at_every_place_of_a_submission(desk: Desk, relay: Relay, tmp_path: Path) -> None:
+    side = tmp_path / "executions"
+    desk.run("pass")
+    for number in range(40):
+        desk.pool.session(desk.pool.fleet.hosts[0]).link.close()
+        cell = Flood(token=token(), side=side, lines=5)
+        relay.limited = False
+        relay.toxics = Toxics(limit=sum(relay.carried.values()) + number * 60)
+        mend = when(lambda: relay.limited, lambda: setattr(relay, "toxics", Toxics()))
+        told = desk.run(cell.source)
+        mend()
+        assert told.state == "ok"
+        invariants.never_twice(cell, told)
+        invariants.nothing_lost(cell, told.record, whole=True)
+
+
+def test_nothing_is_sent_where_no_supervisor_can_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "state"
+    folder.mkdir(mode=0o755)
+    folder.chmod(0o777)
+    blocked = folder / "blocked"
+    blocked.write_text("a file where a folder should be")
+    monkeypatch.setenv("MACGPU_STATE", str(blocked))
+    told = Desk().run("pass")
+    assert told.state == "unsent"
+    assert isinstance(told.error, TransportError)
+    invariants.said_in_four_parts(told.error)
+    assert "nothing was sent" in told.error.known
+    assert processes.found(blocked) == []

@@ -1,0 +1,337 @@
+"""The whole protocol under any schedule of losses, crashes and reboots."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from jupyter_macgpu.mac.supervisor import GAP
+from jupyter_macgpu.wire import messages as m
+from jupyter_macgpu.wire.connection import Connection
+from jupyter_macgpu.wire.errors import RunLost, RunRefused, RunUnknown, TransportError
+from jupyter_macgpu.wire.states import FINAL
+from tests.model.client import Client
+from tests.model.process import NAMES, Process
+from tests.model.world import World, modelled
+
+EXAMPLES = int(os.environ.get("MACGPU_MODEL_EXAMPLES", "400"))
+#: Turns within which a healthy world comes to rest.
+ENOUGH = 400
+CLIENTS = 5
+INDEX = st.integers(0, 9)
+OPTIONS = [{}, {"cpu": True}, {"timeout": 20}, {"wait": 15}, {"again": True}]
+
+
+def faults_in(shown: list[Any], story: list[Any]) -> str:
+    """Return how what was shown differs from what happened, or ``""``.
+
+    Until a gap is declared it is what happened, from the beginning. Behind one some bytes may be
+    missing, never an event, and nothing comes twice or in another order.
+    """
+    gap = shown.index(None) if None in shown else len(shown)
+    if shown[:gap] != story[:gap]:
+        return "not a prefix"
+    rest, missing = iter(story[gap:]), 0
+    for item in (item for item in shown[gap:] if item is not None):
+        for happened in rest:
+            if happened == item:
+                break
+            if isinstance(happened, int):
+                return f"display {happened} is missing"
+            missing += 1
+        else:
+            return f"{item} was shown and did not happen there"
+    return "" if missing <= GAP * shown.count(None) else "the gap is larger than declared"
+
+
+class Protocol(RuleBasedStateMachine):
+    """Anything may happen to anybody between any two bytes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="macgpu-model-", dir=_memory()))
+        self.world = World(self.folder)
+        self.sizes = modelled(self.world)
+        self.sizes.__enter__()
+        self.ended: dict[str, str] = {}
+
+    def client(self, index: int) -> Client:
+        return self.world.clients[index % len(self.world.clients)]
+
+    def busy(self, index: int) -> list[Process]:
+        """Return one process that is in a cell, or none if none is."""
+        busy = [p for p in self.world.processes.values() if p.alive and p.run]
+        return [busy[index % len(busy)]] if busy else []
+
+    # Notebooks.
+
+    @initialize(size=st.sampled_from([5, 2000]), turns=st.integers(0, 25))
+    def begin(self, size: int, turns: int) -> None:
+        self.world.ensure_server()
+        self.world.submit(1, 1, size, {})
+        for _ in range(turns):
+            self.world.step()
+
+    @precondition(lambda self: len(self.world.clients) < CLIENTS)
+    @rule(
+        notebook=st.integers(1, 2),
+        cell=st.integers(1, 2),
+        size=st.sampled_from([5, 2000]),
+        options=st.sampled_from(OPTIONS),
+    )
+    def submit(self, notebook: int, cell: int, size: int, options: dict[str, Any]) -> None:
+        self.world.submit(notebook, cell, size, options)
+
+    @precondition(lambda self: 0 < len(self.world.clients) < CLIENTS)
+    @rule(index=INDEX, notebook=st.integers(1, 3))
+    def attach(self, index: int, notebook: int) -> None:
+        self.world.attach(self.client(index).run, str(notebook))
+
+    @rule(index=INDEX, twice=st.booleans())
+    def interrupt(self, index: int, twice: bool) -> None:
+        client = self.client(index)
+        self.world.stopped.add(client.run)
+        for _ in range(1 + twice):
+            client.interrupts.count()
+
+    @rule(index=INDEX, damaged=st.booleans())
+    def say_it_again(self, index: int, damaged: bool) -> None:
+        """Somebody sends what was submitted once more, and an order of an epoch that never was."""
+        client = self.client(index)
+        # No network brings anything over a reboot, which ends all connections.
+        same_boot = client.boot == self.world.boots and self.world.reachable
+        if client.submission is None or not same_boot or not self.world.ensure_server():
+            return
+        message, pieces = client.submission.message, client.submission.pieces
+        whole = b"".join(pieces) + b"x" * damaged
+        again = m.Submit(
+            run=message.run,
+            epoch=1,
+            session=message.session,
+            size=message.size,
+            digest=message.digest,
+            origin=message.origin,
+            buffers=(whole,),
+        )
+        line, connection = self.world.connect(), Connection("client", "supervisor")
+        line.send(connection.send(m.Hello(role="client", client="again", notebook="again")))
+        line.send(connection.send(again))
+        line.send(connection.send(m.Cancel(run=message.run, epoch=0, how="kill")))
+
+    # The network.
+
+    @rule(most=st.integers(1, 400), tick=st.booleans())
+    def trickle(self, most: int, tick: bool) -> None:
+        self.world.step(bytes_moved=most, tick=tick)
+
+    @rule(turns=st.integers(1, 6), seconds=st.sampled_from([0.1, 1.0, 6.0]))
+    def flow(self, turns: int, seconds: float) -> None:
+        for _ in range(turns):
+            self.world.step(seconds=seconds)
+
+    @rule(index=INDEX, most=st.integers(0, 400), noticed=st.booleans())
+    def cut(self, index: int, most: int, noticed: bool) -> None:
+        line = self.client(index).line
+        if line is not None:
+            line.move(most)
+            if noticed:
+                line.cut()
+            else:
+                line.close()
+
+    @rule(reachable=st.booleans())
+    def reach(self, reachable: bool) -> None:
+        self.world.reachable = reachable
+
+    # Cells.
+
+    @rule(index=INDEX, name=st.sampled_from(NAMES), times=st.integers(1, 30))
+    def write(self, index: int, name: str, times: int) -> None:
+        for process in self.busy(index):
+            process.write(name, b"<%d>" % self.world.number() * times)
+
+    @rule(index=INDEX)
+    def display(self, index: int) -> None:
+        for process in self.busy(index):
+            process.display()
+
+    @rule(index=INDEX, ename=st.sampled_from(["", "", "ValueError"]))
+    def finish(self, index: int, ename: str) -> None:
+        for process in self.busy(index):
+            process.finish(ename)
+
+    @rule(index=INDEX)
+    def be_stubborn(self, index: int) -> None:
+        for process in self.busy(index):
+            process.stubborn = True
+
+    # Crashes.
+
+    @rule(index=INDEX)
+    def crash_worker(self, index: int) -> None:
+        processes = list(self.world.processes.values())
+        for process in processes[index % max(1, len(processes)) :][:1]:
+            process.die()
+
+    @rule()
+    def crash_supervisor(self) -> None:
+        self.world.crash_server()
+
+    @rule(effects=st.integers(0, 12))
+    def crash_supervisor_soon(self, effects: int) -> None:
+        self.world.fuse = effects
+
+    @rule(kept=st.floats(0, 1))
+    def reboot(self, kept: float) -> None:
+        self.world.reboot(kept)
+
+    # What always holds.
+
+    @invariant()
+    def no_run_happens_twice(self) -> None:
+        assert max(self.world.executions.values(), default=0) <= 1
+
+    @invariant()
+    def nobody_breaks_the_rules(self) -> None:
+        assert not self.world.crashes
+        assert not any(client.execution._faults for client in self.world.clients)
+
+    @invariant()
+    def what_is_shown_has_happened(self) -> None:
+        for client in self.world.clients:
+            assert not faults_in(client.shown, self.world.story[client.run])
+
+    @invariant()
+    def epochs_only_grow(self) -> None:
+        for client in self.world.clients:
+            assert client.epochs == sorted(client.epochs)
+
+    @invariant()
+    def an_end_stays(self) -> None:
+        server = self.world.server
+        runs = server.mind.runs.values() if server is not None else ()
+        for run in runs:
+            if run.run in self.ended:
+                assert run.state == self.ended[run.run]
+            elif run.state in FINAL:
+                self.ended[run.run] = run.state
+
+    @invariant()
+    def only_live_runs_hold_slots(self) -> None:
+        server = self.world.server
+        if server is not None:
+            leases, runs = server.mind._book.leases, server.mind.runs
+            assert all(runs[run].live for run in [*leases.holding(), *leases.waiting()])
+
+    # What holds when everything is well again.
+
+    def teardown(self) -> None:
+        try:
+            self.heal()
+            self.check_ends()
+            observers = [self.world.attach(run, "observer") for run in self.runs()]
+            self.rest()
+            self.check_observers(observers)
+        finally:
+            self.world.close()
+            self.sizes.__exit__(None, None, None)
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def heal(self) -> None:
+        self.world.fuse, self.world.reachable = None, True
+        self.rest()
+
+    def rest(self) -> None:
+        for _ in range(ENOUGH):
+            if self.is_at_rest():
+                break
+            for process in self.world.processes.values():
+                if process.alive and process.run:
+                    process.finish()
+            self.world.step(seconds=0.3)
+        waiting = [client.run for client in self.world.clients if not client.done]
+        live = [run for run in self.runs().values() if run.live]
+        assert not waiting, waiting
+        assert not live, live
+        self.no_run_happens_twice()
+        self.nobody_breaks_the_rules()
+        self.what_is_shown_has_happened()
+        self.an_end_stays()
+
+    def is_at_rest(self) -> bool:
+        return all(client.done for client in self.world.clients) and not any(
+            run.live for run in self.runs().values()
+        )
+
+    def runs(self) -> dict[str, Any]:
+        self.world.ensure_server()
+        assert self.world.server is not None
+        return self.world.server.mind.runs
+
+    def check_ends(self) -> None:
+        for client in self.world.clients:
+            if client.outcome is None:
+                self.check_failure(client)
+            else:
+                self.check_end(client)
+
+    def check_failure(self, client: Client) -> None:
+        """A client that knows no end says what it knows, and that is right."""
+        error = client.error
+        assert isinstance(error, (RunLost, RunRefused, RunUnknown, TransportError)), error
+        if isinstance(error, (RunRefused, TransportError)) and client.submission is not None:
+            assert self.world.executions[client.run] == 0
+
+    def check_end(self, client: Client) -> None:
+        assert client.outcome is not None
+        end, run = client.outcome.end, client.run
+        assert end.state in FINAL
+        assert self.ended.get(run, end.state) == end.state
+        if end.state in ("ok", "error"):
+            assert run in self.world.over
+            assert [bytes(part) for part in client.outcome.parts] == [b"result of " + run.encode()]
+            if None not in client.shown:
+                assert client.shown == self.world.story[run]
+        if end.state == "cancelled":
+            limits = {"timeout", "wait"} & self.options(run)
+            assert run in self.world.stopped or limits
+
+    def options(self, run: str) -> set[str]:
+        submitted = [c.submission for c in self.world.clients if c.run == run and c.submission]
+        return set(submitted[0].message.options) if submitted else set()
+
+    def check_observers(self, observers: list[Client]) -> None:
+        """Whoever attaches later sees the same."""
+        for observer in observers:
+            assert observer.outcome is not None, observer.error
+            assert observer.outcome.end.state == self.ended[observer.run]
+            self.check_end(observer)
+            for client in self.world.clients:
+                if client.run == observer.run and client.outcome is not None:
+                    assert client.shown == observer.shown
+
+
+def _memory() -> str | None:
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None
+
+
+TestProtocol = pytest.mark.timeout(0)(Protocol.TestCase)
+TestProtocol.settings = settings(
+    max_examples=EXAMPLES,
+    stateful_step_count=50,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    print_blob=False,
+    report_multiple_bugs=False,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.generate, Phase.shrink],
+)

@@ -1,0 +1,263 @@
+"""One host, its notebooks and the network between them, on one thread and a clock of its own.
+
+Real: the supervisor's loop body, mind, hands, journals and log; both ends of every connection; the
+worker's link with its pipes and marks; the notebook's execution. Made up: the processes, the
+network, the clock and the machine's reboot.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import types
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jupyter_macgpu import execution, interrupts, link
+from jupyter_macgpu.execution import Submission
+from jupyter_macgpu.mac import serve, store
+from jupyter_macgpu.wire import bulk, bundle
+from jupyter_macgpu.wire import messages as m
+from tests.model.client import Client
+from tests.model.network import Line
+from tests.model.process import ModelWorker, Process
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from jupyter_macgpu.mac import effects as e
+
+#: Small sizes, so that short cells fill windows and are uploaded in parts.
+INLINE, WINDOW, PART, ACK = 300, 256, 100, 64
+
+
+class Crashed(BaseException):
+    """The supervisor's process dies here."""
+
+
+class ModelServer(serve.Server):
+    """The supervisor's body, stepped by the model; it may die before any effect."""
+
+    world: World
+
+    def now(self) -> float:
+        return self.world.now
+
+    def do(self, effects: Iterable[e.Effect]) -> None:
+        for effect in effects:
+            self.world.before_effect()
+            super().do([effect])
+
+    def step(self, tick: bool) -> None:
+        """Do what `run` does in one turn."""
+        for key, events in self.selector.select(0):
+            if key.fd in self.selector.get_map():
+                key.data(events)
+        if tick:
+            self._tick()
+        self._flush()
+
+    def abandon(self) -> None:
+        """Let go of all descriptors, as the end of the process does."""
+        for client in self.clients.values():
+            client.streams.close()
+            client.endpoint.close()
+        for worker in self.workers.values():
+            worker.close()
+        for journal in self.journals.values():
+            journal.close()
+        self.log.close()
+        self.selector.close()
+
+
+class World:
+    """Everything that the model's rules act on."""
+
+    def __init__(self, root: Path) -> None:
+        self.now = 1000.0
+        self.place = store.Store(root)
+        self.place.prepare()
+        self.boots = 1
+        self.reachable = True
+        self.server: ModelServer | None = None
+        self.processes: dict[str, Process] = {}
+        self.clients: list[Client] = []
+        self.lines: list[Line] = []
+        self.executions: Counter[str] = Counter()
+        self.story: dict[str, list[Any]] = defaultdict(list)
+        self.over: set[str] = set()
+        self.stopped: set[str] = set()
+        self.notices: list[str] = []
+        self.crashes: list[BaseException] = []
+        self.fuse: int | None = None
+        self.running: Client
+        self._number = 0
+
+    def number(self) -> int:
+        """Return the next number of the model."""
+        self._number += 1
+        return self._number
+
+    # What workers do, as it really was.
+
+    def executed(self, run: str) -> None:
+        self.executions[run] += 1
+
+    def wrote(self, run: str, name: str, data: bytes) -> None:
+        self.story[run] += [(name, byte) for byte in data]
+
+    def told(self, run: str, number: int) -> None:
+        self.story[run].append(number)
+
+    def finished(self, run: str) -> None:
+        self.over.add(run)
+
+    # The supervisor.
+
+    def before_effect(self) -> None:
+        """Blow the fuse, if it is its turn."""
+        if self.fuse is not None:
+            self.fuse -= 1
+            if self.fuse < 0:
+                raise Crashed
+
+    def ensure_server(self) -> bool:
+        """Start a supervisor, as a door does; return whether one runs."""
+        if self.server is None:
+            server = ModelServer.__new__(ModelServer)
+            try:
+                server.__init__(self.place, {"gpu": 1, "cpu": 1})  # type: ignore[misc]
+            except Crashed:
+                server.abandon()
+                return False
+            self.server = server
+        return True
+
+    def crash_server(self) -> None:
+        """End the supervisor's process."""
+        self.fuse = None
+        if self.server is not None:
+            self.server.abandon()
+            self.server = None
+
+    def reboot(self, kept: float) -> None:
+        """Restart the host: processes end, and the log's end was perhaps not on the disk."""
+        self.crash_server()
+        for process in self.processes.values():
+            process.die()
+        self.processes.clear()
+        for line in self.lines:
+            line.cut()
+        synced = SYNCED.get(self.place.log.stat().st_ino, 0)
+        size = self.place.log.stat().st_size
+        os.truncate(self.place.log, synced + int((size - synced) * kept))
+        self.boots += 1
+
+    # Notebooks.
+
+    def connect(self) -> Line:
+        """Open a line to the supervisor."""
+        assert self.server is not None
+        line = Line()
+        fd = line.far.detach()
+        self.server.add_client(fd, fd)
+        self.lines.append(line)
+        return line
+
+    def submit(self, notebook: int, cell: int, size: int, options: dict[str, Any]) -> Client:
+        """Run a cell from a new kernel's hand."""
+        pieces = bundle.pack([b"%d" % self._number * size])
+        message = m.Submit(
+            run=f"{self.number():032x}",
+            epoch=1,
+            session=f"{notebook:032x}",
+            size=bundle.size_of(pieces),
+            digest=bundle.digest_of(pieces),
+            origin={"notebook": str(notebook), "cell": str(cell)},
+            options=options,
+        )
+        return self._client(message.run, Submission(message=message, pieces=pieces), str(notebook))
+
+    def attach(self, run: str, notebook: str) -> Client:
+        """Attach to a run from another kernel."""
+        return self._client(run, None, notebook)
+
+    def _client(self, run: str, submission: Submission | None, notebook: str) -> Client:
+        client = Client(self, run, submission, notebook)
+        self.clients.append(client)
+        return client
+
+    # Time.
+
+    def step(self, *, bytes_moved: int = 1 << 30, seconds: float = 0.1, tick: bool = True) -> None:
+        """Let everybody do one thing."""
+        self.now += seconds
+        for client in self.clients:
+            self.running = client
+            client.turns.run()
+        for line in self.lines:
+            line.move(bytes_moved)
+        self.lines = [line for line in self.lines if not line.dead]
+        self._step_server(tick)
+        for process in list(self.processes.values()):
+            if process.alive:
+                process.step()
+        self.processes = {name: p for name, p in self.processes.items() if p.alive}
+        for line in self.lines:
+            line.move(bytes_moved)
+
+    def _step_server(self, tick: bool) -> None:
+        if self.server is None:
+            return
+        try:
+            self.server.step(tick)
+        except Crashed:
+            self.crash_server()
+
+    def close(self) -> None:
+        """End all threads and close all descriptors."""
+        for client in self.clients:
+            client.turns.stop()
+        self.crash_server()
+        for process in self.processes.values():
+            process.die()
+        for line in self.lines:
+            line.cut()
+
+
+#: Bytes of each file, by inode, that a reboot cannot take.
+SYNCED: dict[int, int] = {}
+
+
+def _sync(fd: int) -> None:
+    info = os.fstat(fd)
+    SYNCED[info.st_ino] = info.st_size
+
+
+@contextlib.contextmanager
+def modelled(world: World) -> Iterator[None]:
+    """Make sizes small, and give both sides the model's clock, boots and processes."""
+    clock = types.SimpleNamespace(
+        monotonic=lambda: world.now, sleep=lambda seconds: world.running.sleep(seconds)
+    )
+    changes: list[tuple[types.ModuleType, str, Any]] = [
+        (m, "INLINE", INLINE),
+        (bulk, "MIN_WINDOW", WINDOW),
+        (bulk, "PART", PART),
+        (execution, "_ACK_EVERY", ACK),
+        (serve, "Worker", ModelWorker),
+        (store, "sync", _sync),
+        (store, "boot_id", lambda: f"boot-{world.boots}"),
+        *((module, "time", clock) for module in (execution, interrupts, link)),
+    ]
+    before = [(module, name, getattr(module, name)) for module, name, _ in changes]
+    for module, name, value in changes:
+        setattr(module, name, value)
+    ModelServer.world = ModelWorker.world = world
+    SYNCED.clear()
+    try:
+        yield
+    finally:
+        for module, name, value in before:
+            setattr(module, name, value)

@@ -1,0 +1,84 @@
+"""A cell shows the same under `%%macgpu` as in a plain kernel."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.faults import processes
+from tests.notebook.golden import normalise, run_plain, run_worker
+from tests.notebook.golden.cells import CASES
+from tests.unit.worker_driver import Driver
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    with run_plain.kernel(tmp_path_factory.mktemp("plain")) as client:
+        return in_kernel(client, lambda cell: cell.plain)
+
+
+def in_kernel(client, source_of):
+    """Run all cases in one kernel."""
+    recorded, number = {}, 0
+    for name, cells in CASES.items():
+        recorded[name] = []
+        for cell in cells:
+            number += 1
+            run_plain.name_next_cell(client, number)
+            recorded[name].append(run_plain.run(client, source_of(cell), cell.replies))
+    return recorded
+
+
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory):
+    with Driver(tmp_path_factory.mktemp("worker")) as driver:
+        recorded = {}
+        for name, cells in CASES.items():
+            recorded[name] = []
+            for cell in cells:
+                if cell.at_home or cell.above:
+                    driver.count += 1
+                    recorded[name].append(None)
+                else:
+                    recorded[name].append(run_worker.run(driver, cell))
+        return recorded
+
+
+@pytest.fixture(scope="module")
+def macgpu(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("macgpu")
+    root = str(Path(__file__).parents[2])
+    with run_plain.kernel(folder, MACGPU_STATE=str(folder / "s"), PYTHONPATH=root) as client:
+        run_plain.run_unseen(client, "%load_ext jupyter_macgpu")
+        # The session's first cell says where it runs; what a session says is tested elsewhere.
+        run_plain.run_unseen(client, "get_ipython().run_cell_magic('macgpu', '', 'pass')")
+        yield in_kernel(client, lambda cell: cell.ours(" -i Out" * cell.at_home))
+    processes.end_all(folder / "s")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_macgpu_shows_what_a_kernel_shows(plain, macgpu, name):
+    for cell, theirs, ours in zip(CASES[name], plain[name], macgpu[name], strict=True):
+        assert as_text(ours) == as_text(theirs), cell.source
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_worker_shows_what_a_kernel_shows(plain, worker, name):
+    for at, (theirs, ours) in enumerate(zip(plain[name], worker[name], strict=True)):
+        if ours is None:
+            continue
+        assert as_text(ours) == as_text(theirs), CASES[name][at].source
+
+
+def test_there_are_enough_cells_and_few_normalisers():
+    assert sum(len(cells) for cells in CASES.values()) >= 60
+    assert len(normalise.TEXTS) + 1 <= 10
+
+
+def as_text(recorded) -> str:
+    lines = [f"status: {recorded.status}", f"payload: {recorded.payload}"]
+    for output in normalise.normalise(recorded.outputs):
+        lines.append(json.dumps(output, sort_keys=True, default=repr, indent=1))
+    return "\n".join(lines)

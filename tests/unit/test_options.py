@@ -1,0 +1,221 @@
+"""What may stand behind %%macgpu and %macgpu, as tables."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from pathlib import Path
+
+import pytest
+
+from jupyter_macgpu import options, verbs
+from jupyter_macgpu.options import CellOptions, parse_cell
+from jupyter_macgpu.verbs import Command, parse_arguments, parse_verb
+from jupyter_macgpu.words import OptionError, Word, split
+
+README = Path(__file__).parents[2] / "README.md"
+
+GOOD_LINES = {
+    "": CellOptions(),
+    "   ": CellOptions(),
+    "--on studio-1": CellOptions(on="studio-1"),
+    "--on=studio-1": CellOptions(on="studio-1"),
+    "--on 'studio-1'": CellOptions(on="studio-1"),
+    '--on="studio-1"': CellOptions(on="studio-1"),
+    "-i a,b": CellOptions(inputs=("a", "b")),
+    "--in a --in b,a": CellOptions(inputs=("a", "b")),
+    "-i=größe": CellOptions(inputs=("größe",)),
+    "-o model": CellOptions(outputs=("model",)),
+    "--out model -o loss": CellOptions(outputs=("model", "loss")),
+    "--timeout 10s": CellOptions(timeout=10.0),
+    "--timeout 5m --wait 2h": CellOptions(timeout=300.0, wait=7200.0),
+    "--timeout 1h30m": CellOptions(timeout=5400.0),
+    "--wait 500ms": CellOptions(wait=0.5),
+    "--wait 1.5h": CellOptions(wait=5400.0),
+    "--cpu --again --yes --dry-run": CellOptions(cpu=True, again=True, yes=True, dry_run=True),
+    "--as night-run": CellOptions(name="night-run"),
+    "--setenv HF_TOKEN --setenv=WANDB_MODE": CellOptions(setenv=("HF_TOKEN", "WANDB_MODE")),
+    "\t--cpu  --on   mini ": CellOptions(cpu=True, on="mini"),
+}
+
+
+@pytest.mark.parametrize("line", GOOD_LINES, ids=repr)
+def test_a_good_line_is_read(line: str) -> None:
+    assert parse_cell(line) == GOOD_LINES[line]
+
+
+#: line -> what the answer must name: the mistake, and then the way out.
+BAD_LINES = {
+    "--detch": ("--detch is not an option", "Did you mean --detach (which is not available"),
+    "--onn x": ("--onn is not an option", "Did you mean --on?"),
+    "--CPU": ("--CPU is not an option", "Did you mean --cpu?"),
+    "--zzzzzz": ("--zzzzzz is not an option", "--dry-run"),
+    "--dry": ("Abbreviations are not taken", "--dry-run"),
+    "--time": ("--time is not an option", "--timeout"),
+    "--cpu --cpu": ("--cpu is given twice", "Keep one"),
+    "--on a --on=b": ("--on is given twice", "Keep one"),
+    "--on": ("--on has no value", "--on HOST"),
+    "--on=": ("--on has no value", "--on HOST"),
+    "--on ''": ("--on has no value", "--on HOST"),
+    "--on --cpu": ("--cpu follows it", "--on"),
+    "--on -i=a": ("-i=a follows it", "--on"),
+    "--on 'a b'": ("cannot be the name of a host", "%macgpu status"),
+    "--cpu=1": ("--cpu takes no value", "--cpu alone"),
+    "studio-1": ("studio-1 is not an option", "--on"),
+    "-i a, b": ("beside a comma", "a,b without spaces"),
+    "-i a,,b": ("beside a comma", "a,b without spaces"),
+    "-i model.weight": ("model.weight is an attribute", "Write model"),
+    "-i class": ("'class' is not the name of a variable", "a,b"),
+    "-o 1x": ("'1x' is not the name of a variable", "a,b"),
+    "--timeout 10": ("unit is missing", "10s, 10m or 10h"),
+    "--timeout 0s": ("would stop every cell", "10s, 5m, 2h"),
+    "--timeout 1:30:00": ("no length of time", "10s, 5m, 2h"),
+    "--timeout -5s": ("no length of time", "10s, 5m, 2h"),
+    "--wait 5 m": ("unit is missing", "5m"),
+    "--wait ١s": ("no length of time", "10s, 5m, 2h"),
+    "--as last": ("the last run", "letters"),
+    "--as face": ("id of a run", "letters"),
+    "--as 'a b'": ("cannot be the name of a run", "letters"),
+    "--setenv A=1": ("the value is the notebook's own", "os.environ['A']"),
+    "--setenv A,B": ("not the name of an environment variable", "once for each"),
+    "--on 'studio": ("quote at column 6 is never closed", "another '"),
+    '--on studio"': ("quote at column 12 is never closed", 'another "'),
+    "--on “studio”": ("“ (LEFT DOUBLE QUOTATION MARK)", "plain"),
+    "—cpu": ("— (EM DASH)", "plain hyphens"),
+    "–-on x": ("– (EN DASH)", "plain hyphens"),
+    "--cpu # fast": ("comment", "body"),
+    "--cpu \\": ("continued with a backslash", "first line"),
+    "--gres=gpu:1": ("--gres is not an option", "--cpu"),
+    "--gpus 1": ("--gpus is not an option", "--cpu"),
+    "--time=1:00": ("--time is not an option", "--timeout"),
+    "-t 5": ("-t is not an option", "--timeout"),
+    "-w mini": ("-w is not an option", "--on"),
+    "--nodes 2": ("--nodes is not an option", "one host"),
+    "--noblock": ("--noblock is not an option", "waited for"),
+}
+
+
+@pytest.mark.parametrize("line", BAD_LINES, ids=repr)
+def test_a_bad_line_is_answered_with_the_mistake_and_the_way_out(line: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        parse_cell(line)
+    mistake, way_out = BAD_LINES[line]
+    assert mistake in caught.value.what
+    assert way_out in caught.value.next
+    assert "nothing was sent" in caught.value.known
+    assert caught.value.kept
+
+
+LATER = """
+    --profile --mem --env --with --files --detach --after --at --priority --retry --sweep
+    --tolerate --prefer --hosts --engine --verify
+    """.split()
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_an_option_of_a_later_version_is_known_but_not_taken(name: str) -> None:
+    with pytest.raises(OptionError, match=f"{name} is not available in this version"):
+        parse_cell(f"{name} x")
+    with pytest.raises(OptionError, match=f"{name} is not available in this version"):
+        parse_cell(f"{name}=x")
+
+
+def test_an_error_points_at_the_place() -> None:
+    with pytest.raises(OptionError) as caught:
+        parse_cell("--cpu studio")
+    line, caret = caught.value.what.splitlines()[1:]
+    assert line[caret.index("^") :] == "studio"
+
+
+def test_an_error_about_a_huge_word_stays_short() -> None:
+    with pytest.raises(OptionError) as caught:
+        parse_cell("--" + "x" * 1_000_000)
+    assert len(str(caught.value)) < 1000
+
+
+def test_an_error_survives_pickling() -> None:
+    with pytest.raises(OptionError) as caught:
+        parse_cell("--onn x")
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (str(again), again.what, again.next) == (
+        str(caught.value),
+        caught.value.what,
+        caught.value.next,
+    )
+
+
+def test_quotes_group_and_nothing_escapes() -> None:
+    assert split(r"""a 'b c' d"e f"g C:\x""") == (
+        Word(text="a", column=0),
+        Word(text="b c", column=2, quoted=True),
+        Word(text="de fg", column=8),
+        Word(text=r"C:\x", column=16),
+    )
+
+
+GOOD_VERBS = {
+    "status": Command(verb="status"),
+    "status --json": Command(verb="status", json=True),
+    "runs": Command(verb="runs"),
+    "attach 7f3a": Command(verb="attach", arguments=("7f3a",)),
+    "attach last": Command(verb="attach", arguments=("last",)),
+    "cancel night-run": Command(verb="cancel", arguments=("night-run",)),
+    "logs last --json": Command(verb="logs", arguments=("last",), json=True),
+    "rm --yes 7f3a": Command(verb="rm", arguments=("7f3a",), yes=True),
+    "values": Command(verb="values"),
+    "free": Command(verb="free"),
+    "free a b": Command(verb="free", arguments=("a", "b")),
+    "restart": Command(verb="restart"),
+    "config": Command(verb="config"),
+    "config return=2GiB wait": Command(verb="config", arguments=("return=2GiB", "wait")),
+}
+
+
+@pytest.mark.parametrize("line", GOOD_VERBS)
+def test_a_verb_means_the_same_in_a_notebook_and_in_a_shell(line: str) -> None:
+    assert parse_verb(line) == GOOD_VERBS[line]
+    assert parse_arguments(line.split()) == GOOD_VERBS[line]
+
+
+BAD_VERBS = {
+    "": ("without a verb", "status, runs"),
+    "statsu": ("statsu is not a verb", "Did you mean status?"),
+    "detatch": ("detatch is not a verb", "Did you mean detach (which is not available"),
+    "qwertz": ("qwertz is not a verb", "status, runs"),
+    "doctor": ("doctor is not available in this version", "status"),
+    "use studio-1": ("use is not available in this version", "status"),
+    "why 7f3a": ("why is not available in this version", "status"),
+    "attach": ("none is given", "attach RUN"),
+    "cancel a b": ("2 are given", "cancel RUN"),
+    "runs 7f3a": ("takes no 7f3a", "runs"),
+    "restart --json": ("--json is not an option of %macgpu restart", "--yes"),
+    "status --jsno": ("--jsno is not an option of %macgpu status", "Did you mean --json?"),
+    "free a.b": ("a.b is not the name of a variable", "free [NAME...]"),
+    "config return = 2GiB": ("= is not a setting", "no spaces"),
+    "config return=": ("return= is not a setting", "no spaces"),
+    "status # now": ("comment", "line of its own"),
+    "demo": ("demo is not a verb of %macgpu", "status"),
+}
+
+
+@pytest.mark.parametrize("line", BAD_VERBS, ids=repr)
+def test_a_bad_verb_line_is_answered_with_the_mistake_and_the_way_out(line: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        parse_verb(line)
+    mistake, way_out = BAD_VERBS[line]
+    assert mistake in caught.value.what
+    assert way_out in caught.value.next
+
+
+def test_demo_is_a_verb_of_the_shell_alone() -> None:
+    assert parse_arguments(["demo"]) == Command(verb="demo")
+    assert "demo" in verbs.help_text(in_shell=True)
+    assert "demo" not in verbs.help_text(in_shell=False)
+
+
+def test_the_readme_lists_every_option_and_every_verb() -> None:
+    text = README.read_text(encoding="utf-8")
+    rows = set(re.findall(r"^\| `([^`]+)`", text, flags=re.MULTILINE))
+    wanted = {f"{', '.join(o.names)} {o.value}".rstrip() for o in options.CELL_OPTIONS}
+    wanted |= {f"{name} {verb.takes}".rstrip() for name, verb in verbs.VERBS.items()}
+    assert wanted <= rows
