@@ -35,7 +35,7 @@ bench: $(BENCH)/.stamp
 
 lab: $(STAMPS)/lab
 	$(VENV)/bin/jupyter lab --ServerApp.ip=127.0.0.1 $(if $(filter 0,$(shell id -u)),--allow-root) \
-	    --ServerApp.root_dir=notebooks quickstart.ipynb
+	    --ServerApp.root_dir=notebooks notebooks/quickstart.ipynb
 
 lock: $(STAMPS)/test $(STAMPS)/lint $(STAMPS)/lab $(BENCH)/.stamp
 	$(VENV)/bin/python tools/lock.py test lint lab > requirements/dev.lock
