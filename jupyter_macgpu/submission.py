@@ -74,6 +74,7 @@ def _description(
 ) -> dict[str, Any]:
     return {
         "source": cell.source,
+        "code": cell.code.removeprefix("\n"),
         "execution_count": cell.count,
         "cell_id": cell.cell,
         "names": list(inputs.capture.names),

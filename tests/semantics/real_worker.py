@@ -56,11 +56,12 @@ class RealRunner:
         self._count = 0
 
     def run(self, source: str, notebook: Notebook) -> Outcome:
-        """Run a cell on the host; its first line is the empty one."""
+        """Run a cell on the host; if its first line is empty it stands for the magic's own."""
         self._count += 1
+        body = source.removeprefix("\n")
         heard = Heard()
         result = run_cell(
-            Cell(source=source[1:], code=source, count=self._count, dialect=_DIALECT),
+            Cell(source=body, code="\n" + body, count=self._count, dialect=_DIALECT),
             notebook.names,
             CellOptions(on=self._host),
             pool=self._pool,

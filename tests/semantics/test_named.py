@@ -10,13 +10,19 @@ import pytest
 from jupyter_macgpu.inputs import capture_inputs
 from jupyter_macgpu.wire.values.registry import ClassRegistry
 
-from .runner import LocalRunner, Notebook, Outcome, PipedRunner
+from .real_worker import two_workers
+from .runner import LocalRunner, Notebook, Outcome, PipedRunner, Runner
 
 HERE = LocalRunner()
 
 
-@pytest.fixture(scope="module")
-def worker() -> Iterator[PipedRunner]:
+@pytest.fixture(scope="module", params=["values", "product"])
+def worker(request: pytest.FixtureRequest) -> Iterator[Runner]:
+    """Return the values layer alone, then the whole product."""
+    if request.param == "product":
+        with two_workers() as (first, _):
+            yield first
+        return
     runner = PipedRunner()
     yield runner
     runner.close()
@@ -25,7 +31,7 @@ def worker() -> Iterator[PipedRunner]:
 class Cells(Notebook):
     """A notebook: `here` runs a cell at home, `there` on the worker."""
 
-    def __init__(self, worker: PipedRunner) -> None:
+    def __init__(self, worker: Runner) -> None:
         super().__init__()
         self._worker = worker
 
@@ -46,7 +52,7 @@ class Cells(Notebook):
 
 
 @pytest.fixture
-def notebook(worker: PipedRunner) -> Cells:
+def notebook(worker: Runner) -> Cells:
     return Cells(worker)
 
 
@@ -228,3 +234,17 @@ def test_opaque_state_advances(notebook: Cells) -> None:
     assert notebook["same"] is notebook["g"]
     assert notebook["g"].random() == notebook["g2"].random()
     assert list(notebook["it"]) == [2, 3]
+
+
+def test_a_view_that_wants_a_gradient_for_itself_goes_on_wanting_it(notebook: Cells) -> None:
+    notebook.here("import torch\nt = torch.ones(3); u = t[1:]\nu = u.requires_grad_()")
+    notebook.there("with torch.no_grad():\n    u.fill_(0)")
+    assert notebook["u"].requires_grad
+    assert not notebook["t"].requires_grad
+    assert notebook["t"].tolist() == [1, 0, 0]
+
+
+def test_an_ordered_dict_keeps_the_order_that_the_cell_gave_it(notebook: Cells) -> None:
+    notebook.here("from collections import OrderedDict\nd = OrderedDict(a=1)")
+    notebook.there("d['b'] = 2\nd.move_to_end('a')")
+    assert list(notebook["d"]) == ["b", "a"]

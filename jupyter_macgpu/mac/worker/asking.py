@@ -82,9 +82,12 @@ class Asking:
             raise StdinNotImplementedError(f"{function} was called, but nobody can be asked here.")
         with self._lock:
             self._announcer.tell("input_request", {"prompt": prompt, "password": password})
-            while not self._link.replies:
-                readable(self._link.supervisor, _GLANCE)
-                self._link.pump()
+            try:
+                while not self._link.replies:
+                    readable(self._link.supervisor, _GLANCE)
+                    self._link.pump()
+            finally:
+                self._link.asking = 0
             reply = self._link.replies.popleft()
         if reply.error:
             raise StdinNotImplementedError(reply.error)

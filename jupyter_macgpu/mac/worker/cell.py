@@ -25,6 +25,8 @@ class Cell:
     ----------
     source
         The cell without its ``%%macgpu`` line.
+    code
+        The same as plain Python, transformed where it was typed; None to transform it here.
     execution_count, cell_id
         The notebook's number and name for it.
     names
@@ -48,6 +50,7 @@ class Cell:
     """
 
     source: str
+    code: str | None
     execution_count: int
     cell_id: str | None
     names: tuple[str, ...]
@@ -87,6 +90,7 @@ def _described(said: dict[str, Any], stream: memoryview, buffers: tuple[memoryvi
     limits = said.get("limits") or {}
     return Cell(
         source=said["source"],
+        code=said.get("code"),
         execution_count=int(said["execution_count"]),
         cell_id=said.get("cell_id"),
         names=tuple(said.get("names") or ()),

@@ -49,6 +49,8 @@ class Link:
         Called when something may be in the inbox, or the supervisor is another one.
     run
         The run that lives in this worker, or the empty text.
+    asking
+        Mark of the question that waits for its answer, or 0.
     """
 
     def __init__(self, shield: Shield, facts: dict[str, Any]) -> None:
@@ -56,6 +58,7 @@ class Link:
         self.replies: deque[m.InputReply] = deque()
         self.arrived: Callable[[], None] = lambda: None
         self.run = ""
+        self.asking = 0
         self._shield = shield
         self._facts = facts
         # The user's own signal handlers may print and display in the middle of anything:
@@ -94,7 +97,13 @@ class Link:
             self.inbox.clear()
             connection = Connection("worker", "supervisor")
             told = [event.run for event in self._kept if event.what == "finished"]
-            detail = {**self._facts, "run": self.run, "finished": told, "mark": self._mark}
+            detail = {
+                **self._facts,
+                "run": self.run,
+                "finished": told,
+                "mark": self._mark,
+                "asking": self.asking,
+            }
             hello = connection.send(m.Hello(role="worker", detail=detail))
         sock.sendall(hello)
         return connection
@@ -135,6 +144,8 @@ class Link:
             if isinstance(message, m.Event):
                 self._kept.append(message)
                 self._mark = message.mark
+                if message.what == "input_request":
+                    self.asking = message.mark
 
     def flush(self, *, wait: bool = True) -> None:
         """Send what waits; with `wait` this blocks as long as the supervisor takes nothing."""

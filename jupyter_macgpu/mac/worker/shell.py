@@ -108,13 +108,17 @@ class ZMQInteractiveShell(InteractiveShell):
         self.payload_manager.clear_payload()
         return payloads
 
-    async def run_user_cell(self, source: str, count: int, cell_id: str | None) -> ExecutionResult:
+    async def run_user_cell(
+        self, source: str, code: str | None, count: int, cell_id: str | None
+    ) -> ExecutionResult:
         """Run one cell as ipykernel does.
 
         Parameters
         ----------
         source
             The cell without its first line.
+        code
+            The same as plain Python, or None if that has still to be made.
         count
             The number that the notebook shows at it.
         cell_id
@@ -124,7 +128,7 @@ class ZMQInteractiveShell(InteractiveShell):
         self.last_error, self.failed_to_show = None, False
         broken = None
         try:
-            transformed = self.transform_cell(source)  # type: ignore[no-untyped-call]
+            transformed = self.transform_cell(source) if code is None else code  # type: ignore[no-untyped-call]
         except Exception:  # a user's own transformer may raise anything
             transformed, broken = source, sys.exc_info()
         hook = self.displayhook

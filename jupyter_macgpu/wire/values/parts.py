@@ -84,16 +84,21 @@ class _DictItems(_Elements):
     code = "dict"
 
     def elements(self, obj: Any) -> Iterable[object]:
-        for key, value in dict.items(obj):
+        for key, value in _dict_base(obj).items(obj):
             yield key
             yield value
 
     def restore(self, obj: Any, state: Any) -> None:
         keep = iter(state)
-        base = collections.OrderedDict if isinstance(obj, collections.OrderedDict) else dict
+        base = _dict_base(obj)
         base.clear(obj)
         for key, value in zip(keep, keep, strict=True):
             base.__setitem__(obj, key, value)
+
+
+def _dict_base(obj: Any) -> type[dict[Any, Any]]:
+    """Return the class whose own methods see an object's items in their true order."""
+    return collections.OrderedDict if isinstance(obj, collections.OrderedDict) else dict
 
 
 class _SetItems(_Elements):

@@ -82,10 +82,13 @@ def build_view(
 ) -> Any:
     """Make a view that autograd knows as one: a gradient through it reaches its base."""
     if requires_grad and is_leaf:
-        # It was made before its base wanted a gradient.
+        # It was made before its base wanted a gradient, or wants one for itself.
+        wanted = base.requires_grad
         base.requires_grad_(False)
         view = base.as_strided(*window)
-        base.requires_grad_(True)
+        base.requires_grad_(wanted)
+        if not view.requires_grad:
+            view.requires_grad_()
     else:
         with torch.set_grad_enabled(requires_grad or not base.requires_grad):
             view = base.as_strided(*window)
