@@ -89,7 +89,7 @@ def _rm(command: Command) -> int:
     return _print(command, known.shown(), f"run {known.run[:8]} is forgotten")
 
 
-def _demo(command: Command) -> int:
+def _demo(_command: Command) -> int:
     from .demo import main as demo
 
     return demo()

@@ -87,14 +87,14 @@ def in_notebook(extension: Extension, command: Command) -> object:
     return act(extension, command)
 
 
-def _status(extension: Extension, command: Command) -> object:
+def _status(extension: Extension, command: Command) -> None:
     rows = status(extension.pool)
-    return _answer(extension, command, rows, table(rows, STATUS_COLUMNS, "The fleet is empty."))
+    _answer(extension, command, rows, table(rows, STATUS_COLUMNS, "The fleet is empty."))
 
 
-def _runs(extension: Extension, command: Command) -> object:
+def _runs(extension: Extension, command: Command) -> None:
     rows = list_runs(extension.pool)
-    return _answer(extension, command, rows, runs_table(rows))
+    _answer(extension, command, rows, runs_table(rows))
 
 
 def _attach(extension: Extension, command: Command) -> object:
@@ -102,27 +102,24 @@ def _attach(extension: Extension, command: Command) -> object:
     return extension.attach(known.run, known.session)
 
 
-def _logs(extension: Extension, command: Command) -> object:
+def _logs(extension: Extension, command: Command) -> None:
     known = runs.find_run(extension.pool, command.arguments[0])
     runs.logs(known, extension.publisher())
-    return None
 
 
-def _cancel(extension: Extension, command: Command) -> object:
+def _cancel(extension: Extension, command: Command) -> None:
     known = runs.find_run(extension.pool, command.arguments[0])
     runs.cancel(known)
-    return _answer(
-        extension, command, known.shown(), f"macgpu: run {known.run[:8]} was told to stop"
-    )
+    _answer(extension, command, known.shown(), f"macgpu: run {known.run[:8]} was told to stop")
 
 
-def _rm(extension: Extension, command: Command) -> object:
+def _rm(extension: Extension, command: Command) -> None:
     known = runs.find_run(extension.pool, command.arguments[0])
     runs.remove(known)
-    return _answer(extension, command, known.shown(), f"macgpu: run {known.run[:8]} is forgotten")
+    _answer(extension, command, known.shown(), f"macgpu: run {known.run[:8]} is forgotten")
 
 
-def _values(extension: Extension, command: Command) -> object:
+def _values(extension: Extension, command: Command) -> None:
     rows = []
     for session in extension.pool.sessions():
         try:
@@ -134,10 +131,10 @@ def _values(extension: Extension, command: Command) -> object:
             size = "" if nbytes is None else format_size(int(nbytes))
             rows.append({**value, "host": session.host.name, "size": size})
     text = table(rows, ("name", "type", "size", "host"), "No values live in a worker alone.")
-    return _answer(extension, command, rows, text)
+    _answer(extension, command, rows, text)
 
 
-def _free(extension: Extension, command: Command) -> object:
+def _free(extension: Extension, command: Command) -> None:
     namespace = extension.shell.user_ns
     wanted = command.arguments or tuple(
         name for name, value in namespace.items() if isinstance(value, RemoteValue)
@@ -155,22 +152,20 @@ def _free(extension: Extension, command: Command) -> object:
                 session.operate("free", keys=[info.key])
         del namespace[name]
     extension.notice(f"macgpu: freed {len(wanted)} values")
-    return None
 
 
-def _restart(extension: Extension, command: Command) -> object:
+def _restart(extension: Extension, _command: Command) -> None:
     session: Session | None = extension.pool.current
     if session is None:
         extension.notice("macgpu: this notebook has no worker yet")
-        return None
+        return
     session.operate("restart")
     extension.notice(
         f"macgpu: the worker on {session.host.name} ends; the next cell starts a fresh one"
     )
-    return None
 
 
-def _config(extension: Extension, command: Command) -> object:
+def _config(extension: Extension, command: Command) -> None:
     settings = extension.settings
     for argument in command.arguments:
         name, is_set, value = argument.partition("=")
@@ -179,7 +174,6 @@ def _config(extension: Extension, command: Command) -> object:
         else:
             settings.require(name)
     extension.notice(settings.text())
-    return None
 
 
 _IN_NOTEBOOK: dict[str, Callable[[Extension, Command], object]] = {

@@ -43,7 +43,8 @@ def main() -> int:
             known="Nothing was run.",
             next='Install them with: pip install "jupyter-macgpu[demo]"',
         ) from error
-    notebook = nbformat.read(_find(), as_version=4)
+    read: Any = nbformat.read
+    notebook = read(_find(), as_version=4)
     print(f"Running {NAME}, {len(notebook.cells)} cells, on this machine.\n", flush=True)
     started = time.time()
     client = NotebookClient(notebook, timeout=_CELL, on_cell_executed=_report)
@@ -78,7 +79,7 @@ def _find() -> Path:
     raise MacGPUError(f"{NAME} is not beside this package.", known="Nothing was run.")
 
 
-def _report(cell: Any, cell_index: int, execute_reply: Any) -> None:
+def _report(cell: Any, **_reply: Any) -> None:
     """Print a cell and what it showed. Called by nbclient after each one."""
     source = cell.source.strip()
     where = "worker" if source.startswith("%%macgpu") else "notebook"

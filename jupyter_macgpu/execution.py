@@ -122,6 +122,8 @@ class Execution:
         self._upload: bulk.Window | None = None
         self._shown_to = 0
         self._asked_until = 0
+        self._asking = 0
+        self._reply: tuple[int, m.InputReply] | None = None
         self._attaching = False
         self._faults = 0
         self._heard = time.monotonic()
@@ -240,10 +242,12 @@ class Execution:
             self._attaching = False
             self._epoch = state.epoch
             self.offset = self._shown_to = state.offset
-            if not state.detail.get("asking"):
-                self._asked_until = int(state.detail.get("end", 0))
+            self._asked_until = int(state.detail.get("end", 0))
         elif state.epoch > self._epoch and not self._attaching:
             self._show.notice("another notebook has attached to this run and drives it now")
+        if "asking" in state.detail:
+            self._asking = int(state.detail["asking"])
+            self._answer_again()
         self._show.state(state)
 
     def _take_end(self, end: m.End) -> m.End:
@@ -278,8 +282,9 @@ class Execution:
         self._submit()
 
     def _answer(self, output: m.Output) -> None:
-        if output.end <= self._asked_until:
-            return
+        mark = int(output.content.get("mark", 0))
+        if output.end <= self._asked_until and mark != self._asking:
+            return  # it was answered before we attached
         prompt = str(output.content.get("prompt", ""))
         try:
             text = self._show.ask(prompt, bool(output.content.get("password")))
@@ -287,7 +292,13 @@ class Execution:
         except (Exception, KeyboardInterrupt) as error:
             why = str(error) or type(error).__name__
             reply = m.InputReply(run=self.run, epoch=self._epoch, error=why)
+        self._reply = mark, reply
         self._link.say(reply)
+
+    def _answer_again(self) -> None:
+        """Repeat an answer that was lost with the connection: the run still asks for it."""
+        if self._asking and self._reply is not None and self._reply[0] == self._asking:
+            self._link.say(replace(self._reply[1], epoch=self._epoch))
 
     def _obey_interrupts(self) -> None:
         if self._attaching:

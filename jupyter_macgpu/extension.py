@@ -59,7 +59,7 @@ class Extension:
         """What the shell knows of its cells' texts."""
         names = self.shell.compile._filename_map
 
-        def register(filename: str, source: str, number: int | None) -> None:
+        def register(filename: str, _source: str, number: int | None) -> None:
             if number is not None:
                 names[filename] = number
 
@@ -207,8 +207,9 @@ class Extension:
         publisher.finish()
         for note in result.notes:
             self.notice(f"macgpu: {note}")
+        payloads: Any = self.shell.payload_manager
         for payload in result.summary.get("payload") or ():
-            self.shell.payload_manager.write_payload(payload)
+            payloads.write_payload(payload)
         error = error_of(result, publisher.error)
         if error is not None:
             self._show_value(result, publisher)
@@ -238,7 +239,7 @@ class Extension:
                 next="Make room or give write access, then run the cell again.",
             ) from error
 
-    def _placed(self, session: Session, reason: str) -> None:
+    def _placed(self, session: Session) -> None:
         if session.announced:
             return
         session.announced = True
@@ -258,7 +259,7 @@ class Extension:
         A syntax error is found here, before anything is sent, at the line that the user sees.
         """
         shell = self.shell
-        code = ""
+        code: str = ""
         try:
             code = "\n" + shell.transform_cell(body)
             names_read(code, flags=shell.compile.flags, transform=shell.transform_cell)

@@ -36,8 +36,9 @@ class Rendering:
     """
 
     def __init__(self, shell: InteractiveShell) -> None:
-        self._formatter = shell.display_formatter
-        self._format = shell.display_formatter.format
+        formatter: Any = shell.display_formatter
+        self._formatter = formatter
+        self._format = self._formatter.format
         self._pending: tuple[object, Bundle] | None = None
         self._formatter.format = self.format
 

@@ -14,20 +14,21 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from .devices import check_devices
 from .execution import Execution, Outcome
 from .fetching import fetch
-from .inputs import INPUT_LIMIT, Inputs, read_inputs
+from .inputs import Inputs, read_inputs
 from .placement import Needs
 from .submission import submission as make_submission
 from .wire import bundle
 from .wire import messages as m
 from .wire.errors import TransportError
 from .wire.values import receive, restore
+from .wire.values.capture import INPUT_LIMIT
 from .wire.values.paths import reaches
 
 if TYPE_CHECKING:
@@ -56,8 +57,6 @@ class Result:
         The last expression's value in a tuple; empty if there is none to show.
     notes
         What did not come back as it was, a line each.
-    seconds
-        Time of each step of the way here.
     """
 
     run: str
@@ -66,7 +65,6 @@ class Result:
     summary: Mapping[str, Any]
     value: tuple[object, ...] = ()
     notes: tuple[str, ...] = ()
-    seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 def run_cell(
@@ -78,7 +76,7 @@ def run_cell(
     show: Show,
     interrupts: Interrupts,
     record: Callable[[m.Submit, str], None],
-    placed: Callable[[Session, str], None],
+    placed: Callable[[Session], None],
     limits: Mapping[str, int],
 ) -> Result:
     """Run one cell on a host of the fleet, show what it shows, bind what it binds.
@@ -90,7 +88,7 @@ def run_cell(
     record
         Called with the submission and the host before anything is sent.
     placed
-        Called with the session and the reason for it, before anything is sent.
+        Called with the session, before anything is sent.
     limits
         Bytes that come back by themselves, as ``value`` and ``cell``; empty for the default.
 
@@ -103,12 +101,10 @@ def run_cell(
     RunRefused, RunLost, RunUnknown, ResultLeft
         As `Execution.drive` says.
     """
-    started = time.perf_counter()
     inputs = read(cell, namespace, options)  # 1 capture
-    needs = needs_of(inputs, options, pool)
-    session, placement = pool.lease(needs)  # 2 place
-    placed(session, placement.reason)
-    described = time.perf_counter()
+    session, placement = pool.lease(needs_of(inputs, options, pool))  # 2 place
+    placed(session)
+    _mind_devices(inputs, namespace, session, show)
     submission = make_submission(
         cell,
         inputs,
@@ -120,19 +116,18 @@ def run_cell(
     )
     record(submission.message, session.host.name)
     run = submission.message.run
-    execution = Execution(session.link, run, show, interrupts, submission)
-    outcome = execution.drive()  # 3 ship, 4 execute, and the outputs of 5 publish
-    ran = time.perf_counter()
-    result = bind(
-        outcome, inputs.capture.table, namespace, session.host.name, cell.dialect
-    )  # the rest of 5
+    # 3 ship, 4 execute, and the outputs of 5 publish
+    outcome = Execution(session.link, run, show, interrupts, submission).drive()
+    table = inputs.capture.table
+    result = bind(outcome, table, namespace, session.host.name, cell.dialect)  # 5 publish
     _collected(session.link, run)
-    seconds = {
-        "capture": described - started,
-        "run": ran - described,
-        "bind": time.perf_counter() - ran,
-    }
-    return replace(result, seconds=seconds)
+    return result
+
+
+def _mind_devices(inputs: Inputs, namespace: dict[str, Any], session: Session, show: Show) -> None:
+    devices = session.link.connect().detail.get("devices") or ["cpu"]
+    for line in check_devices(inputs.capture.names, namespace, session.host.name, devices):
+        show.notice(line)
 
 
 def read(cell: Cell, namespace: dict[str, Any], options: CellOptions) -> Inputs:

@@ -126,7 +126,7 @@ class Printer:
         """Show a line of ours."""
         sys.stderr.write(f"macgpu: {text}\n")
 
-    def ask(self, prompt: str, password: bool) -> str:
+    def ask(self, prompt: str, password: bool) -> str:  # noqa: ARG002 (as `Show` has it)
         """Refuse: a run that is only looked at is not answered."""
         raise EOFError("the run waits for input; attach to it in a notebook to answer")
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-import platform
 import sys
+
+from .. import hardware
 
 
 def default_device() -> str:
@@ -19,5 +20,17 @@ def default_device() -> str:
         if torch.backends.mps.is_available():
             return "mps"
         return "cuda" if torch.cuda.is_available() else "cpu"
-    is_apple = sys.platform == "darwin" and platform.machine() == "arm64"
-    return "mps" if is_apple else "cpu"
+    return hardware.gpu_device() or "cpu"
+
+
+def gpu_never_used() -> bool:
+    """Say whether this machine has a GPU and nothing in this process has computed on it."""
+    if not hardware.gpu_device():
+        return False
+    torch, mlx = sys.modules.get("torch"), sys.modules.get("mlx.core")
+    if torch is not None:
+        if torch.backends.mps.is_available() and torch.mps.driver_allocated_memory() > 0:
+            return False
+        if torch.cuda.is_initialized() and torch.cuda.max_memory_allocated() > 0:
+            return False
+    return mlx is None or mlx.get_peak_memory() == 0

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ...wire import content as wire_content
 from ...wire.values.receive import InputNotLoadable, Received, receive
 from .cell import Cell, open_cell
-from .device import default_device
+from .device import default_device, gpu_never_used
 from .display import ResultHook, as_json
 from .trouble import Trouble, input_not_loaded, not_returned, not_started, not_stored
 
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 #: Characters of an error's text that go with the message; all of it is in the bundle.
 _SHORT = 1000
+#: Seconds of running after which a GPU that nothing has used is worth a line.
+_LONG = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +129,8 @@ class Executor:
         self.holdings.add(changes)
         times.append(time.perf_counter())
         summary = self._summary(error, times) | _summary_of(changes)
+        if times[2] - times[1] > _LONG and gpu_never_used():
+            summary["notes"].append("the GPU was not used")
         try:
             self._finish(run, summary, changes)
         except OSError as problem:
