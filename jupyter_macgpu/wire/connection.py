@@ -10,7 +10,7 @@ Each side begins with a preamble. Whatever a shell prints before it is skipped, 
 
 from __future__ import annotations
 
-from . import frames, messages
+from . import codec, frames, messages
 from .errors import LocalProtocolError, RemoteProtocolError
 from .messages import Message
 
@@ -101,7 +101,7 @@ class Connection:
         after = _step(self.our_state, message.kind, self._we_say)
         if after is None:
             raise LocalProtocolError(f"{self.our_role} in {self.our_state} says {message.kind}")
-        data = messages.encode(message)
+        data = codec.encode(message)
         if self.our_state == "new":
             data = PREAMBLE + data
         self.our_state = after
@@ -138,7 +138,7 @@ class Connection:
         frame = self._reader.next()
         if frame is None:
             return None
-        message = messages.decode(*frame)
+        message = codec.decode(*frame)
         after = _step(self.their_state, message.kind, self._they_say)
         if after is None:
             raise RemoteProtocolError(f"{self.their_role} in {self.their_state}: {message.kind}")

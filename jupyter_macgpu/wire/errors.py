@@ -28,6 +28,7 @@ a default in the class where one holds for every error of its kind.
 from __future__ import annotations
 
 import builtins
+from typing import Any
 
 #: What is known, and what was kept, where a cell is refused before it leaves.
 NOTHING_SENT = "No run was started; nothing was sent."
@@ -262,7 +263,7 @@ class RemoteError(Exception):
         ):
             bases = (cls, original)
         try:
-            kind = type(ename, bases, {"__module__": "builtins"})
+            kind: Any = type(ename, bases, {"__module__": "builtins"})
             error: RemoteError = kind.__new__(kind, evalue)
         except TypeError:  # a layout of its own, or more arguments than a text
             kind = type(ename, (cls,), {"__module__": "builtins"})

@@ -9,13 +9,8 @@ what a peer can do beyond this table it says in `Hello.capabilities`.
 from __future__ import annotations
 
 import re
-import types
-import typing
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
-
-from . import frames
-from .errors import RemoteProtocolError
 
 #: Version of this table and of the legal order in `connection`.
 PROTOCOL = 1
@@ -24,14 +19,9 @@ CAPABILITIES = ("inline-bundles", "input-requests", "operations")
 #: A bundle of at most this many bytes travels inside the message that announces it.
 INLINE = 256 * 1024
 
-#: A field of `BULKY` longer than this as JSON, in bytes, travels in a buffer.
-SLIM = 16 * 1024
-#: Fewer entries or characters than this are never too long.
-FEW = 64
-#: The fields that may outgrow a head. (`content` is cut by its sender, see `content`.)
-BULKY = frozenset({"summary", "detail"})
-
 Buffers = tuple[bytes | bytearray | memoryview, ...]
+#: Every message by its kind.
+MESSAGES: dict[str, type[Message]] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +30,11 @@ class Message:
 
     kind: ClassVar[str] = ""
     buffers: Buffers = ()
+
+    def __init_subclass__(cls) -> None:
+        """Name the message after its class: `RunState` is ``run-state``."""
+        cls.kind = re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
+        MESSAGES[cls.kind] = cls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,8 +120,8 @@ class Submit(Message):
     Attributes
     ----------
     size, digest
-        Length in bytes and SHA-256 of the bundle: the cell's description and its inputs.
-        It travels in `buffers` if it is small, else in `Part` messages on the stream ``in:RUN``.
+        Length in bytes and SHA-256 of the bundle: the cell's description and its inputs,
+        in `buffers` if it is small, else in `Part` messages on the stream ``in:RUN``.
     environment
         What the session's worker runs in; fixed at the session's first run.
     origin
@@ -204,8 +199,7 @@ class End(Message):
     summary
         What came back, by name; timings in seconds; of a death what is known of it.
     size, result
-        Length in bytes and SHA-256 of the result's bundle. It is in `buffers` if it is small,
-        else it is fetched.
+        Length in bytes and SHA-256 of the result's bundle, in `buffers` if it is small.
     """
 
     run: str
@@ -310,13 +304,8 @@ class Runs(Message):
 class Operate(Message):
     """Do something with a session's live values, between cells, without a lease.
 
-    Attributes
-    ----------
-    operation
-        The client's number for it.
-    action
-        ``fetch KEY``, ``values``, ``free KEYS``, ``restart`` or ``close`` by name; what it
-        needs is in `detail`.
+    `operation` is the client's number for it; `action` is ``fetch``, ``values``, ``free``,
+    ``restart`` or ``close``, and what it needs is in `detail`.
     """
 
     operation: str
@@ -407,98 +396,3 @@ class Noted(Message):
     """Supervisor to worker: all events up to `mark` are in the journal."""
 
     mark: int
-
-
-MESSAGES: dict[str, type[Message]] = {}
-
-
-def _kind(cls: type[Message]) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """How to read one field: its name, the types that JSON may give it, whether it may lack."""
-
-    name: str
-    types: tuple[type, ...]
-    required: bool
-
-
-_PLANS: dict[str, tuple[_Plan, ...]] = {}
-
-
-def _plan(cls: type[Message]) -> tuple[_Plan, ...]:
-    hints = typing.get_type_hints(cls)
-    plans = []
-    for item in fields(cls):
-        if item.name == "buffers":
-            continue
-        hint = hints[item.name]
-        options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-        allowed = tuple(typing.get_origin(option) or option for option in options)
-        required = item.default is item.default_factory  # both MISSING
-        plans.append(_Plan(item.name, allowed, required))
-    return tuple(plans)
-
-
-for _cls in Message.__subclasses__():
-    _cls.kind = _kind(_cls)
-    MESSAGES[_cls.kind] = _cls
-    _PLANS[_cls.kind] = _plan(_cls)
-
-
-def encode(message: Message) -> bytes:
-    """Return the frame of `message`.
-
-    Raises
-    ------
-    ValueError
-        If it is over a limit of `frames`.
-    """
-    kind = message.kind
-    head = {"kind": kind, **{plan.name: getattr(message, plan.name) for plan in _PLANS[kind]}}
-    return frames.encode(*_slim(head, message.buffers))
-
-
-def _slim(head: dict[str, Any], buffers: Buffers) -> tuple[dict[str, Any], Buffers]:
-    """Move the one field that may be large (`BULKY`) into a buffer when it is."""
-    for name in BULKY & head.keys():
-        if len(head[name]) > FEW or any(_long(value) for value in head[name].values()):
-            text = frames.json_bytes(head[name])
-            if len(text) > SLIM:
-                return {**head, name: {}, "moved": name}, (text, *buffers)
-    return head, buffers
-
-
-def _long(value: object) -> bool:
-    return isinstance(value, (dict, list, str)) and len(value) > FEW
-
-
-def decode(head: dict[str, Any], buffers: list[memoryview]) -> Message:
-    """Return the message of one frame.
-
-    Raises
-    ------
-    RemoteProtocolError
-        If the kind is unknown, or a field is missing or of a wrong type.
-    """
-    moved = head.pop("moved", None)
-    if moved is not None:
-        if not isinstance(moved, str) or moved not in BULKY or not buffers:
-            raise RemoteProtocolError("a field was moved that may not be")
-        head[moved], buffers = frames.parse_head(bytes(buffers[0])), buffers[1:]
-    kind = head.get("kind")
-    cls = MESSAGES.get(kind) if isinstance(kind, str) else None
-    if cls is None:
-        raise RemoteProtocolError(f"unknown kind of message: {str(kind)[:80]!r}")
-    values = {}
-    for plan in _PLANS[cls.kind]:
-        if plan.name in head:
-            value = head[plan.name]
-            if type(value) not in plan.types:
-                raise RemoteProtocolError(f"{kind}.{plan.name} is a {type(value).__name__}")
-            values[plan.name] = value
-        elif plan.required:
-            raise RemoteProtocolError(f"{kind} lacks {plan.name}")
-    return cls(buffers=tuple(buffers), **values)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jupyter_macgpu.wire import bundle, frames
+from jupyter_macgpu.wire import bundle, codec, frames
 from jupyter_macgpu.wire import messages as m
 from jupyter_macgpu.wire.connection import PREAMBLE, Connection
 from jupyter_macgpu.wire.errors import RemoteProtocolError
@@ -45,7 +45,7 @@ def hear(roles: tuple[str, str], data: bytes, *, open_first: bool = True) -> int
     count = 0
     with contextlib.suppress(RemoteProtocolError):
         if open_first:
-            connection.receive(PREAMBLE + m.encode(m.Hello(role=roles[1])))
+            connection.receive(PREAMBLE + codec.encode(m.Hello(role=roles[1])))
         connection.receive(data)
         while (message := connection.next()) is not None:
             assert type(message) is m.MESSAGES[message.kind]
@@ -126,7 +126,7 @@ def test_any_change_of_valid_frames(
     inserted: bytes,
     mended: bool,
 ) -> None:
-    data = bytearray(b"".join(m.encode(message) for message in said))
+    data = bytearray(b"".join(codec.encode(message) for message in said))
     for at, byte in changes:
         data[at % len(data)] = byte
     cut = where % len(data)
@@ -182,8 +182,8 @@ def test_hostile_bytes_take_little_memory(name: str) -> None:
 
 def test_a_stream_of_frames_does_not_grow() -> None:
     connection = Connection("supervisor", "client")
-    connection.receive(PREAMBLE + m.encode(m.Hello(role="client")))
-    part = m.encode(m.Part(stream="in:" + RUN, offset=0, total=1, buffers=(bytes(100_000),)))
+    connection.receive(PREAMBLE + codec.encode(m.Hello(role="client")))
+    part = codec.encode(m.Part(stream="in:" + RUN, offset=0, total=1, buffers=(bytes(100_000),)))
     tracemalloc.start()
     try:
         for _ in range(300):

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from jupyter_macgpu.wire import codec
 from jupyter_macgpu.wire import messages as m
 from jupyter_macgpu.wire.connection import MAX_NOISE, PREAMBLE, SAYS, Connection
 from jupyter_macgpu.wire.errors import LocalProtocolError, RemoteProtocolError
@@ -127,7 +128,7 @@ def test_wrong_order_is_refused_at_both_ends(name: str) -> None:
         pair.ends[role].send(wrong)
     (other,) = [end for name, end in pair.ends.items() if name != role]
     other.receive(b"" if before else PREAMBLE)
-    other.receive(m.encode(wrong))
+    other.receive(codec.encode(wrong))
     with pytest.raises(RemoteProtocolError):
         other.next()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_macgpu.wire import frames
+from jupyter_macgpu.wire import codec, frames
 from jupyter_macgpu.wire import messages as m
 from jupyter_macgpu.wire.content import IN_BUFFERS, IN_HEAD, LONGEST, PIECE, Joiner, cut
 from jupyter_macgpu.wire.errors import RemoteProtocolError
@@ -32,10 +32,10 @@ def sample(cls: type[m.Message]) -> m.Message:
 
 def travel(message: m.Message) -> m.Message:
     reader = frames.FrameReader()
-    reader.feed(m.encode(message))
+    reader.feed(codec.encode(message))
     frame = reader.next()
     assert frame is not None
-    arrived = m.decode(*frame)
+    arrived = codec.decode(*frame)
     return dataclasses.replace(arrived, buffers=tuple(bytes(b) for b in arrived.buffers))
 
 
@@ -53,7 +53,7 @@ def test_a_large_summary_travels_in_a_buffer() -> None:
 
 def test_unknown_fields_are_ignored_and_defaults_filled_in() -> None:
     head = {"kind": "attach", "run": "r", "of_a_later_version": 1}
-    assert m.decode(head, []) == m.Attach(run="r", offset=0, watch=False)
+    assert codec.decode(head, []) == m.Attach(run="r", offset=0, watch=False)
 
 
 WRONG = {
@@ -78,14 +78,14 @@ WRONG = {
 def test_a_wrong_message_is_refused(name: str) -> None:
     buffers = [memoryview(b"{}")] if name == "a field that may not move" else []
     with pytest.raises(RemoteProtocolError):
-        m.decode(dict(WRONG[name]), buffers)
+        codec.decode(dict(WRONG[name]), buffers)
 
 
 @pytest.mark.parametrize("text", [b"[]", b"{", b'{"a":NaN}', b"\xff"])
 def test_a_moved_field_is_checked_like_a_head(text: bytes) -> None:
     head = {"kind": "hello", "role": "client", "moved": "detail"}
     with pytest.raises(RemoteProtocolError):
-        m.decode(head, [memoryview(text)])
+        codec.decode(head, [memoryview(text)])
 
 
 @pytest.mark.parametrize("length", [0, 10, IN_HEAD, IN_HEAD + 1, LONGEST + 1])

@@ -7,8 +7,19 @@ import pytest
 from jupyter_macgpu.mac import effects as e
 from jupyter_macgpu.mac.supervisor import GRACE, IDLE_EMPTY
 from jupyter_macgpu.wire import messages as m
-
-from tests.unit.supervisor_stage import R1, R2, R3, S1, S2, Stage, finished, names, only, refusal, submit
+from tests.unit.supervisor_stage import (
+    R1,
+    R2,
+    R3,
+    S1,
+    S2,
+    Stage,
+    finished,
+    names,
+    only,
+    refusal,
+    submit,
+)
 
 
 @pytest.fixture

@@ -9,8 +9,19 @@ import pytest
 from jupyter_macgpu.mac import effects as e
 from jupyter_macgpu.mac.supervisor import IDLE_EMPTY, IDLE_EXIT, IDLE_HOLDING, KEPT_RUNS
 from jupyter_macgpu.wire import messages as m
-
-from tests.unit.supervisor_stage import R1, R2, S1, S2, Stage, finished, names, only, refusal, run_id, submit
+from tests.unit.supervisor_stage import (
+    R1,
+    R2,
+    S1,
+    S2,
+    Stage,
+    finished,
+    names,
+    only,
+    refusal,
+    run_id,
+    submit,
+)
 
 
 @pytest.fixture
