@@ -187,10 +187,18 @@ class Book:
             )
         )
 
-    def tell(self, run: Run) -> None:
+    def tell(self, run: Run, detail: dict[str, Any] | None = None) -> None:
         """Tell all who follow a run where it is now."""
         position = self.leases.position(run.run)
-        self.do(e.Tell(run=run.run, epoch=run.epoch, state=run.state, position=position))
+        self.do(
+            e.Tell(
+                run=run.run,
+                epoch=run.epoch,
+                state=run.state,
+                position=position,
+                detail=detail or {},
+            )
+        )
 
     def refuse(
         self,

@@ -6,6 +6,7 @@ Runs on the Mac. Only Python and `wire` may be imported here.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -13,36 +14,61 @@ from typing import TYPE_CHECKING, Any
 from ..wire import messages as m
 from . import effects as e
 from . import streams
+from .journal import Journal, RunLog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    from .serve import Client, Server
+    from . import store
+    from .client import Client
+    from .supervisor import Supervisor
+    from .workers import Worker
 
 
 #: What may stand in a file's name: a run's id or an operation's.
 NAME = re.compile(r"[0-9a-f]{32}|op-[0-9]{1,12}")
 
 
-class ClientStreams:
-    """What is under way to and from one client."""
-
-    def __init__(self) -> None:
-        self.followers: dict[str, tuple[streams.Follower, int]] = {}
-        self.outgoing: dict[str, streams.Outgoing] = {}
-        self.incoming: dict[str, streams.Incoming] = {}
-
-    def close(self) -> None:
-        """Close all files."""
-        for stream in (*self.outgoing.values(), *self.incoming.values()):
-            stream.close()
-
-
 class Carrier:
-    """The supervisor's hands."""
+    """The supervisor's hands, and what they hold.
 
-    def __init__(self, server: Server) -> None:
-        self._server = server
+    Parameters
+    ----------
+    place
+        The store.
+    mind
+        What decides.
+    now
+        The time in seconds.
+    start_worker
+        Starts the worker of a session in an environment.
+
+    Attributes
+    ----------
+    clients, workers
+        Who is connected, by number; the living workers, by session.
+    journals, bundles
+        What is open, by run; inputs that no worker has yet.
+    """
+
+    def __init__(
+        self,
+        place: store.Store,
+        mind: Supervisor,
+        now: Callable[[], float],
+        start_worker: Callable[[str, dict[str, Any]], None],
+    ) -> None:
+        self.place = place
+        self.mind = mind
+        self.now = now
+        self.clients: dict[int, Client] = {}
+        self.workers: dict[str, Worker] = {}
+        self.journals: dict[str, Journal] = {}
+        self.bundles: dict[str, m.Buffers] = {}
+        self.log = RunLog(place.log)
+        self.leaving = False
+        self._has_spare = False
+        self._start_worker = start_worker
 
     def carry(self, effects: Iterable[e.Effect]) -> None:
         """Carry out effects in their order."""
@@ -51,11 +77,10 @@ class Carrier:
 
     def submit(self, client: Client, message: m.Submit, now: float) -> None:
         """Take a submission; a disk that cannot keep it refuses it whole."""
-        server = self._server
         try:
-            server.do(server.mind.message(client.number, message, now))
+            self.carry(self.mind.message(client.number, message, now))
         except OSError as error:
-            server.do(server.mind.forget(message.run))
+            self.carry(self.mind.forget(message.run))
             text = f"the run could not be written down: {error}"
             refused = m.Refused(about="submit", subject=message.run, reason="disk", text=text)
             client.endpoint.send(refused)
@@ -89,11 +114,33 @@ class Carrier:
 
     def tidy(self) -> None:
         """Close the journals that nobody writes or reads."""
-        server = self._server
-        read = {run for client in server.clients.values() for run in client.streams.followers}
-        for run in [run for run, file in server.journals.items() if file.closed]:
+        read = {run for client in self.clients.values() for run in client.streams.followers}
+        for run in [run for run, file in self.journals.items() if file.closed]:
             if run not in read:
-                server.journals.pop(run).close()
+                self.journals.pop(run).close()
+
+    # Journals.
+
+    def journal(self, run: str) -> Journal:
+        """Return a run's journal, opened once."""
+        if run not in self.journals:
+            self.journals[run] = Journal(self.place.journal(run), run)
+        return self.journals[run]
+
+    def new_journal(self, run: str) -> Journal:
+        """Return the journal of a run that is new."""
+        spare, self._has_spare = self._has_spare, False
+        file = Journal(self.place.journal(run), run, self.place.spare if spare else None)
+        self.journals[run] = file
+        return file
+
+    def make_spare(self) -> None:
+        """Make the next journal's file while nobody waits for it."""
+        with contextlib.suppress(OSError):
+            os.close(os.open(self.place.spare, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            self._has_spare = True
+
+    # Bulk.
 
     def _part(self, client: Client, message: m.Part, now: float) -> None:
         incoming = client.streams.incoming[message.stream]
@@ -107,25 +154,25 @@ class Carrier:
         client.endpoint.send(m.Credit(stream=message.stream, offset=incoming.offset))
         if problem or incoming.done:
             client.streams.incoming.pop(message.stream).close()
-            self._server.do(self._server.mind.uploaded(run, now, problem))
+            self.carry(self.mind.uploaded(run, now, problem))
 
     # One method an effect.
 
     def _send(self, effect: e.Send) -> None:
-        if effect.client in self._server.clients:
-            self._server.clients[effect.client].endpoint.send(effect.message)
+        if effect.client in self.clients:
+            self.clients[effect.client].endpoint.send(effect.message)
 
     def _log(self, effect: e.Log) -> None:
-        self._server.log.append(effect.entry, effect.durable)
+        self.log.append(effect.entry, effect.durable)
 
     def _openjournal(self, effect: e.OpenJournal) -> None:
-        journal = self._server.new_journal(effect.submit.run)
+        journal = self.new_journal(effect.submit.run)
         journal.submit(effect.submit)
         if effect.submit.buffers:
-            self._server.bundles[effect.submit.run] = effect.submit.buffers
+            self.bundles[effect.submit.run] = effect.submit.buffers
 
     def _append(self, effect: e.Append) -> None:
-        journal = self._server.journal(effect.run)
+        journal = self.journal(effect.run)
         event = m.Event(
             run=effect.run,
             mark=effect.mark,
@@ -136,21 +183,20 @@ class Carrier:
         output = journal.append(event)
         if output is None:
             return
-        for client in self._server.clients.values():
+        for client in self.clients.values():
             follower, _ = client.streams.followers.get(effect.run, (None, 0))
             if follower is not None and not client.endpoint.congested:
-                fresh = follower.fresh(output, self._server.now())
+                fresh = follower.fresh(output, self.now())
                 if fresh is not None:
                     client.endpoint.send(fresh)
 
     def _finish(self, effect: e.Finish) -> None:
-        server = self._server
-        journal = server.journal(effect.run)
+        journal = self.journal(effect.run)
         if journal.dropped:
             text = f"{journal.dropped:,} bytes of output are over the limit and not kept"
             self._append(e.Append(run=effect.run, what="notice", content={"text": text}))
         if effect.path:
-            session = server.mind.runs[effect.run].session
+            session = self.mind.runs[effect.run].session
             self._keep(e.Keep(session=session, subject=effect.run))
         end = journal.finish(
             m.End(
@@ -165,8 +211,8 @@ class Carrier:
                 buffers=effect.buffers,
             )
         )
-        server.bundles.pop(effect.run, None)
-        for client in server.clients.values():
+        self.bundles.pop(effect.run, None)
+        for client in self.clients.values():
             if (upload := client.streams.incoming.pop(f"in:{effect.run}", None)) is not None:
                 upload.close()
             follower, epoch = client.streams.followers.get(effect.run, (None, 0))
@@ -174,16 +220,16 @@ class Carrier:
                 client.endpoint.send(replace(end, epoch=epoch))
 
     def _receive(self, effect: e.Receive) -> None:
-        client = self._server.clients[effect.client]
-        path = self._server.place.inputs(effect.run)
+        client = self.clients[effect.client]
+        path = self.place.inputs(effect.run)
         stream = f"in:{effect.run}"
         client.streams.incoming[stream] = streams.Incoming(path, effect.size, effect.digest)
 
     def _follow(self, effect: e.Follow) -> None:
-        client = self._server.clients.get(effect.client)
+        client = self.clients.get(effect.client)
         if client is None:
             return
-        journal = self._server.journal(effect.run)
+        journal = self.journal(effect.run)
         follower = streams.Follower(journal, effect.offset)
         client.streams.followers[effect.run] = (follower, effect.epoch)
         client.endpoint.send(
@@ -198,7 +244,7 @@ class Carrier:
         )
 
     def _tell(self, effect: e.Tell) -> None:
-        for client in self._server.clients.values():
+        for client in self.clients.values():
             if effect.run in client.streams.followers:
                 client.endpoint.send(
                     m.RunState(
@@ -211,7 +257,7 @@ class Carrier:
                 )
 
     def _sendstored(self, effect: e.SendStored) -> None:
-        client = self._server.clients.get(effect.client)
+        client = self.clients.get(effect.client)
         if client is None:
             return
         source, size = self._stored(effect.subject, effect.what)
@@ -223,38 +269,37 @@ class Carrier:
         client.streams.outgoing[effect.stream] = streams.Outgoing(effect.stream, source, 0, size)
 
     def _keep(self, effect: e.Keep) -> None:
-        place = self._server.place
+        place = self.place
         source = place.worker(effect.session) / "results" / f"{effect.subject}.result"
         # A supervisor that died behind this line took it already.
         with contextlib.suppress(FileNotFoundError):
             source.replace(place.result(effect.subject))
 
     def _stored(self, subject: str, what: str) -> tuple[Any, int]:
-        place = self._server.place
+        place = self.place
         if not NAME.fullmatch(subject) or what not in ("result", "inputs"):
             return None, 0
         path = {"result": place.result, "inputs": place.inputs}[what](subject)
         if path.exists():
             return path, path.stat().st_size
         if what == "inputs" and place.journal(subject).exists():
-            whole = b"".join(self._server.journal(subject).first().buffers)
+            whole = b"".join(self.journal(subject).first().buffers)
             return (memoryview(whole), len(whole)) if whole else (None, 0)
         return None, 0
 
     def _startworker(self, effect: e.StartWorker) -> None:
-        self._server.start_worker(effect.session, effect.environment)
+        self._start_worker(effect.session, effect.environment)
 
     def _toworker(self, effect: e.ToWorker) -> None:
-        if effect.session in self._server.workers:
-            self._server.workers[effect.session].send(effect.message)
+        if effect.session in self.workers:
+            self.workers[effect.session].send(effect.message)
 
     def _execute(self, effect: e.Execute) -> None:
-        server = self._server
-        path = server.place.inputs(effect.run)
-        buffers = server.bundles.pop(effect.run, None)
+        path = self.place.inputs(effect.run)
+        buffers = self.bundles.pop(effect.run, None)
         if buffers is None and not path.exists():
-            buffers = server.journal(effect.run).first().buffers
-        server.workers[effect.session].send(
+            buffers = self.journal(effect.run).first().buffers
+        self.workers[effect.session].send(
             m.Execute(
                 run=effect.run,
                 epoch=effect.epoch,
@@ -266,24 +311,24 @@ class Carrier:
         )
 
     def _interrupt(self, effect: e.Interrupt) -> None:
-        if effect.session in self._server.workers:
-            self._server.workers[effect.session].interrupt(effect.run, effect.epoch)
+        if effect.session in self.workers:
+            self.workers[effect.session].interrupt(effect.run, effect.epoch)
 
     def _endworker(self, effect: e.EndWorker) -> None:
-        worker = self._server.workers.get(effect.session)
+        worker = self.workers.get(effect.session)
         if worker is not None:
-            worker.end(self._server.now(), polite=effect.polite)
+            worker.end(self.now(), polite=effect.polite)
 
     def _forget(self, effect: e.Forget) -> None:
-        place = self._server.place
+        place = self.place
         place.inputs(effect.run).unlink(missing_ok=True)
         place.result(effect.run).unlink(missing_ok=True)
         if effect.journal:
-            if effect.run in self._server.journals:
-                self._server.journals.pop(effect.run).close()
+            if effect.run in self.journals:
+                self.journals.pop(effect.run).close()
             # With it the half of an upload that an earlier supervisor left.
             for path in place.journal(effect.run).parent.glob(f"{effect.run}*"):
                 path.unlink(missing_ok=True)
 
     def _exit(self, _effect: e.Exit) -> None:
-        self._server.leaving = True
+        self.leaving = True

@@ -19,7 +19,7 @@ from bisect import bisect_right
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..wire import frames
+from ..wire import codec, frames
 from ..wire import messages as m
 from ..wire.errors import RemoteProtocolError
 from ..wire.states import OutputDigest
@@ -92,7 +92,7 @@ class Journal:
             self.ending = None
             self._digest = OutputDigest()
             self._starts = array("Q")
-        self._write(m.encode(message))
+        self._write(codec.encode(message))
         self.base = self.end
 
     def append(self, event: m.Event) -> m.Output | None:
@@ -103,7 +103,7 @@ class Journal:
             self.dropped += sum(len(buffer) for buffer in event.buffers) or 1
             return None
         start = self.end
-        self._write(m.encode(event))
+        self._write(codec.encode(event))
         self._count(event, start)
         return self._output(event, start, self.end)
 
@@ -114,7 +114,7 @@ class Journal:
         """
         if self.ending is None:
             whole = replace(end, offset=self.end, digest=self._digest.hex())
-            self._write(m.encode(whole))
+            self._write(codec.encode(whole))
             self.ending = replace(whole, buffers=())
             return whole
         return self.ending
@@ -198,7 +198,7 @@ class Journal:
             reader.feed(data)
             try:
                 while (frame := reader.next()) is not None:
-                    message = m.decode(*frame)
+                    message = codec.decode(*frame)
                     end = read - len(reader)
                     yield message, start, end
                     start = end

@@ -157,7 +157,7 @@ class Requests:
                 return run
         return None
 
-    def _attach(self, client: int, message: m.Attach, now: float) -> None:
+    def _attach(self, client: int, message: m.Attach, _now: float) -> None:
         run = self._book.runs.get(message.run)
         if run is None or run.state == "receiving":
             # What is not all here is not accepted: its sender sends it again.
@@ -186,7 +186,7 @@ class Requests:
         else:
             self._book.stop(run, message.how, now)
 
-    def _input_reply(self, client: int, message: m.InputReply, now: float) -> None:
+    def _input_reply(self, client: int, message: m.InputReply, _now: float) -> None:
         run = self._book.runs.get(message.run)
         if run is None or not run.asking:
             return
@@ -197,7 +197,7 @@ class Requests:
         run.asking = 0
         self._book.do(e.ToWorker(session=run.session, message=message))
 
-    def _collected(self, client: int, message: m.Collected, now: float) -> None:
+    def _collected(self, _client: int, message: m.Collected, _now: float) -> None:
         run = self._book.runs.get(message.run)
         if run is not None and not run.live and not run.collected:
             run.collected = True
@@ -205,7 +205,7 @@ class Requests:
             if run.size > m.INLINE or run.detail.get("file"):
                 self._book.do(e.Forget(run=run.run))
 
-    def _fetch(self, client: int, message: m.Fetch, now: float) -> None:
+    def _fetch(self, client: int, message: m.Fetch, _now: float) -> None:
         self._book.do(
             e.SendStored(
                 client=client,
@@ -224,7 +224,7 @@ class Requests:
         ]
         self._book.send(client, m.Runs(buffers=(json.dumps(rows).encode(),)))
 
-    def _operate(self, client: int, message: m.Operate, now: float) -> None:
+    def _operate(self, client: int, message: m.Operate, _now: float) -> None:
         session = self._book.sessions.get(message.session)
         if session is None or session.worker == "none":
             answer = m.Operated(operation=message.operation, error="this session has no worker")
@@ -259,7 +259,7 @@ class Requests:
         self._book.do(e.EndWorker(session=session.session, polite=True))
         self._book.send(client, m.Operated(operation=message.operation))
 
-    def _remove(self, client: int, message: m.Remove, now: float) -> None:
+    def _remove(self, client: int, message: m.Remove, _now: float) -> None:
         run = self._book.runs.get(message.run)
         if run is None:
             text = "this host does not know that run"

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..wire import messages as m
 from ..wire.connection import Connection
-from . import carry, journal, store
+from . import carry, hardware, journal, store
+from .client import Client
 from .door import ACKNOWLEDGED
 from .endpoint import Endpoint
 from .supervisor import Supervisor
@@ -40,17 +41,6 @@ TICK_STARTING = 0.005
 _PIECES = 32
 
 
-class Client:
-    """One notebook kernel, server or command that is connected."""
-
-    def __init__(self, number: int, endpoint: Endpoint, door: socket.socket | None) -> None:
-        self.number = number
-        self.endpoint = endpoint
-        self.door = door
-        self.greeted = False
-        self.streams = carry.ClientStreams()
-
-
 class Server:
     """One supervisor process.
 
@@ -67,16 +57,10 @@ class Server:
         self.boot = store.boot_id()
         self.mind = Supervisor(slots, self.boot)
         self.selector = selectors.DefaultSelector()
-        self.clients: dict[int, Client] = {}
-        self.workers: dict[str, Worker] = {}
-        self.journals: dict[str, journal.Journal] = {}
-        self.bundles: dict[str, m.Buffers] = {}
-        self.leaving = False
-        self._has_spare = False
+        self._devices = hardware.devices()
         self._numbers = 0
-        self._carrier = carry.Carrier(self)
         entries = journal.compact(place.log)
-        self.log = journal.RunLog(place.log)
+        self._hands = carry.Carrier(place, self.mind, self.now, self.start_worker)
         self.mind.restore(entries, self.now())
         self._adopt()
 
@@ -98,8 +82,8 @@ class Server:
         signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
         self.selector.register(wake, selectors.EVENT_READ, lambda _events: self._child(wake))
         due = self.now()
-        while not self.leaving:
-            starting = any(worker.hello is None for worker in self.workers.values())
+        while not self._hands.leaving:
+            starting = any(worker.hello is None for worker in self._hands.workers.values())
             for key, events in self.selector.select(TICK_STARTING if starting else TICK):
                 if key.fd in self.selector.get_map():
                     key.data(events)
@@ -107,8 +91,7 @@ class Server:
                 due = self.now() + TICK
                 self._tick()
             self._flush()
-            if not self._has_spare:
-                self._make_spare()
+            self._hands.make_spare()
 
     def add_client(self, fd_in: int, fd_out: int, door: socket.socket | None = None) -> None:
         """Serve a client over two descriptors, which become ours."""
@@ -116,11 +99,11 @@ class Server:
         number = self._numbers
         connection = Connection("supervisor", "client")
         endpoint = Endpoint(self.selector, fd_in, fd_out, connection, lambda: self._client(number))
-        self.clients[number] = Client(number, endpoint, door)
+        self._hands.clients[number] = Client(number, endpoint, door)
 
     def do(self, effects: Iterable[e.Effect]) -> None:
         """Carry out what was decided."""
-        self._carrier.carry(effects)
+        self._hands.carry(effects)
 
     # Clients.
 
@@ -140,7 +123,7 @@ class Server:
         self.add_client(fds[0], fds[1], link)
 
     def _client(self, number: int) -> None:
-        client = self.clients.get(number)
+        client = self._hands.clients.get(number)
         if client is None:
             return
         for message in client.endpoint.messages():
@@ -153,26 +136,26 @@ class Server:
         if isinstance(message, m.Hello):
             client.greeted = True
             client.endpoint.send(self._hello())
-            self.do(self.mind.connected(client.number, message, now))
+            self.do(self.mind.connected(client.number, message))
         elif isinstance(message, m.Ping):
             client.endpoint.send(m.Pong(number=message.number))
         elif isinstance(message, m.Goodbye):
             client.endpoint.gone = True
         elif isinstance(message, (m.Ack, m.Credit, m.Part)):
-            self._carrier.bulk(client, message, now)
+            self._hands.bulk(client, message, now)
         elif isinstance(message, m.Submit):
-            self._carrier.submit(client, message, now)
+            self._hands.submit(client, message, now)
         elif not isinstance(message, m.Pong):
             self.do(self.mind.message(client.number, message, now))
 
     def _drop_client(self, client: Client) -> None:
-        self.clients.pop(client.number, None)
+        self._hands.clients.pop(client.number, None)
         client.streams.close()
         client.endpoint.close()
         if client.door is not None:
             client.door.close()
         if client.greeted:
-            self.do(self.mind.disconnected(client.number, self.now()))
+            self.do(self.mind.disconnected(client.number))
 
     def _hello(self) -> m.Hello:
         return m.Hello(
@@ -184,6 +167,7 @@ class Server:
                 "host": socket.gethostname(),
                 "system": sys.platform,
                 "pid": os.getpid(),
+                "devices": self._devices,
                 "slots": self.mind.slots,
             },
         )
@@ -193,7 +177,7 @@ class Server:
     def start_worker(self, session: str, environment: dict[str, Any]) -> None:
         """Start the worker of a session."""
         worker = Worker(self.place, session, self.selector, self._worker)
-        self.workers[session] = worker
+        self._hands.workers[session] = worker
         try:
             worker.spawn(environment, self.now())
         except OSError as error:
@@ -207,9 +191,9 @@ class Server:
                 (r for r in self.mind.runs.values() if r.session == folder.name and r.live), None
             )
             if run is not None and self.place.journal(run.run).exists():
-                worker.noted = self.journal(run.run).mark
+                worker.noted = self._hands.journal(run.run).mark
             if worker.adopt(self.now()):
-                self.workers[folder.name] = worker
+                self._hands.workers[folder.name] = worker
                 self.do(self.mind.adopted(folder.name, self.now()))
             else:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -218,12 +202,14 @@ class Server:
     def _conclude(self) -> None:
         """Log the ends that an earlier supervisor wrote into a journal and could not log."""
         for run in [run for run in self.mind.runs.values() if run.live]:
-            if self.place.journal(run.run).exists() and (end := self.journal(run.run).ending):
+            if self.place.journal(run.run).exists() and (
+                end := self._hands.journal(run.run).ending
+            ):
                 self.do(self.mind.concluded(run.run, end, self.now()))
 
     def _worker(self, worker: Worker) -> None:
         """Read what a worker says and writes, in one order."""
-        if worker.endpoint is None or self.workers.get(worker.session) is not worker:
+        if worker.endpoint is None or self._hands.workers.get(worker.session) is not worker:
             return
         for message in worker.endpoint.messages():
             self._worker_said(worker, message)
@@ -244,7 +230,8 @@ class Server:
             worker.opened(message, int(message.detail.get("mark", 0)) if adopted else 0)
             if adopted:
                 known = {str(message.detail.get("run")), *message.detail.get("finished", [])}
-                self.do(self.mind.confirmed(worker.session, known, self.now()))
+                asking = int(message.detail.get("asking", 0))
+                self.do(self.mind.confirmed(worker.session, known, self.now(), asking))
             else:
                 self.do(self.mind.worker_ready(worker.session, self.now()))
         elif isinstance(message, m.Event):
@@ -278,7 +265,7 @@ class Server:
         """End a worker's story if its process has ended: first what it said, then that."""
         if worker.check(self.now()):
             return
-        del self.workers[worker.session]
+        del self._hands.workers[worker.session]
         if worker.endpoint is not None:
             for message in worker.endpoint.messages():
                 self._worker_said(worker, message)
@@ -291,49 +278,32 @@ class Server:
             how["log"] = worker.start_log()
         worker.close()
         self.do(self.mind.worker_gone(worker.session, how, self.now()))
+        if worker.session not in self.mind.sessions:
+            worker.erase()
 
     # The loop's own.
-
-    def journal(self, run: str) -> journal.Journal:
-        """Return a run's journal, opened once."""
-        if run not in self.journals:
-            self.journals[run] = journal.Journal(self.place.journal(run), run)
-        return self.journals[run]
-
-    def new_journal(self, run: str) -> journal.Journal:
-        """Return the journal of a run that is new."""
-        spare, self._has_spare = self._has_spare, False
-        file = journal.Journal(self.place.journal(run), run, self.place.spare if spare else None)
-        self.journals[run] = file
-        return file
-
-    def _make_spare(self) -> None:
-        """Make the next journal's file while nobody waits for it."""
-        with contextlib.suppress(OSError):
-            os.close(os.open(self.place.spare, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            self._has_spare = True
 
     def _child(self, wake: int) -> None:
         with contextlib.suppress(BlockingIOError):
             os.read(wake, 4096)
-        for worker in list(self.workers.values()):
+        for worker in list(self._hands.workers.values()):
             self._check(worker)
 
     def _tick(self) -> None:
-        for worker in list(self.workers.values()):
+        for worker in list(self._hands.workers.values()):
             if not worker.reached:
                 worker.reach()
             worker.tell_noted()
             self._check(worker)
         self.do(self.mind.tick(self.now()))
-        self._carrier.tidy()
+        self._hands.tidy()
 
     def _flush(self) -> None:
-        for worker in self.workers.values():
+        for worker in self._hands.workers.values():
             if worker.endpoint is not None:
                 worker.endpoint.flush()
-        for client in list(self.clients.values()):
-            self._carrier.pump(client, self.now())
+        for client in list(self._hands.clients.values()):
+            self._hands.pump(client, self.now())
             client.endpoint.flush()
             if client.endpoint.gone:
                 self._drop_client(client)

@@ -201,14 +201,13 @@ def sync(fd: int) -> None:
 
 
 def _sysctl(name: str) -> str:
-    if sys.platform != "darwin":
-        return ""
-    size = ctypes.c_size_t(64)
-    value = ctypes.create_string_buffer(64)
-    libc = ctypes.CDLL(None)
-    if libc.sysctlbyname(name.encode(), value, ctypes.byref(size), None, 0) != 0:
-        return ""
-    return value.value.decode("ascii", "replace")
+    if sys.platform == "darwin":
+        size = ctypes.c_size_t(64)
+        value = ctypes.create_string_buffer(64)
+        libc = ctypes.CDLL(None)
+        if libc.sysctlbyname(name.encode(), value, ctypes.byref(size), None, 0) == 0:
+            return value.value.decode("ascii", "replace")
+    return ""
 
 
 def _ps_start(pid: int) -> str:

@@ -71,7 +71,7 @@ class Supervisor:
 
     # What happens: each of these returns the effects, in order.
 
-    def connected(self, client: int, hello: m.Hello, now: float) -> list[e.Effect]:
+    def connected(self, client: int, hello: m.Hello) -> list[e.Effect]:
         """Note a client; a notebook's new kernel ends the worker of its old one."""
         self._book.clients[client] = hello
         for session in self._book.sessions.values():
@@ -79,7 +79,7 @@ class Supervisor:
                 self._book.retire(session)
         return self._book.done()
 
-    def disconnected(self, client: int, now: float) -> list[e.Effect]:
+    def disconnected(self, client: int) -> list[e.Effect]:
         """Forget a client. Its runs go on."""
         self._book.clients.pop(client, None)
         for run in [run for run in self._book.runs.values() if run.state == "receiving"]:
@@ -192,9 +192,12 @@ class Supervisor:
             known.detail |= entry.get("detail", {})
 
     def concluded(self, run_id: str, end: m.End, now: float) -> list[e.Effect]:
-        """Note a run whose end is written in its journal, but not in the log."""
+        """Note a run whose end is written in its journal, but not in the log.
+
+        The log may also lack the steps before it, if the machine crashed.
+        """
         run = self.runs[run_id]
-        run.become(end.state, now)
+        run.state, run.since = end.state, now
         run.detail["file"] = end.size > 0
         entry = {"run": run_id, "state": end.state, "detail": {"file": end.size > 0}}
         self._book.do(e.Log(entry=entry))
@@ -213,14 +216,26 @@ class Supervisor:
                 self._book.do(e.Append(run=run.run, what="gap", content={"at_most": GAP}))
         return self._book.done()
 
-    def confirmed(self, session_id: str, known: set[str], now: float) -> list[e.Effect]:
-        """Take an adopted worker's word for the runs that it knows; others never reached it."""
+    def confirmed(
+        self, session_id: str, known: set[str], now: float, asking: int = 0
+    ) -> list[e.Effect]:
+        """Take an adopted worker's word for the runs that it knows; others never reached it.
+
+        Parameters
+        ----------
+        asking
+            Mark of the question that its run waits with: who answered it is asked again.
+        """
         self.sessions[session_id].silent = False
         for run_id in self._book.leases.holding():
             run = self.runs[run_id]
             if run.session == session_id and run.state == "started" and run_id not in known:
                 what = "the supervisor ended before it handed the run to its worker"
                 self._book.end(run, "lost", {"what": what}, now)
+        current = self._book.running(session_id)
+        if current is not None and asking:
+            current.asking = asking
+            self._book.tell(current, {"asking": asking})
         self._book.schedule(now)
         return self._book.done()
 

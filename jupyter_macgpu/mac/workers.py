@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -287,6 +288,12 @@ class Worker:
             self._link.close()
         if self.endpoint is not None:
             self.endpoint.close()
+
+    def erase(self) -> None:
+        """Delete the worker's folder, and the cells' working folder if they left nothing there."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self.cwd.rmdir()
 
     def start_log(self) -> str:
         """Return the end of what the worker wrote before it could speak."""

@@ -1,4 +1,4 @@
-"""This machine as a host: the door is a subprocess here, as it is sshd's child elsewhere."""
+"""The machine itself as a host: the door is a subprocess here, and sshd's child elsewhere."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PREFIXES = ("LC_", "XDG_", "MACGPU_", "CUDA_", "NVIDIA_", "OMP_", "MKL_", "COV_
 
 
 class LocalTransport:
-    """This machine.
+    """The machine that the notebook is on.
 
     Parameters
     ----------
@@ -48,8 +48,8 @@ class LocalTransport:
         try:
             door = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", code],
-                stdin=theirs,
-                stdout=theirs,
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
                 stderr=None,
                 env=login_environment(),
                 start_new_session=True,

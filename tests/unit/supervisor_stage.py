@@ -47,7 +47,7 @@ class Stage:
 
     def client(self, number: int = 1, notebook: str = "nb", kernel: str = "k1") -> None:
         hello = m.Hello(role="client", client=kernel, notebook=notebook)
-        self.keep(self.mind.connected(number, hello, self.now))
+        self.keep(self.mind.connected(number, hello))
 
     def say(self, message: m.Message, client: int = 1) -> list[e.Effect]:
         return self.keep(self.mind.message(client, message, self.now))

@@ -1,0 +1,41 @@
+"""A client of the supervisor, and what is under way to and from it.
+
+Runs on the Mac. Only Python and `wire` may be imported here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import socket
+
+    from .endpoint import Endpoint
+    from .streams import Follower, Incoming, Outgoing
+
+
+class ClientStreams:
+    """What is under way to and from one client."""
+
+    def __init__(self) -> None:
+        self.followers: dict[str, tuple[Follower, int]] = {}
+        self.outgoing: dict[str, Outgoing] = {}
+        self.incoming: dict[str, Incoming] = {}
+
+    def close(self) -> None:
+        """Close all files."""
+        for outgoing in self.outgoing.values():
+            outgoing.close()
+        for incoming in self.incoming.values():
+            incoming.close()
+
+
+class Client:
+    """One notebook kernel, server or command that is connected."""
+
+    def __init__(self, number: int, endpoint: Endpoint, door: socket.socket | None) -> None:
+        self.number = number
+        self.endpoint = endpoint
+        self.door = door
+        self.greeted = False
+        self.streams = ClientStreams()
