@@ -5,6 +5,7 @@ Exit codes: 0 done; 1 it did not work; 2 the command line is wrong; 3 the run en
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from .verbs import help_text, parse_arguments
 from .wire.errors import InputError, MacGPUError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from .verbs import Command
 
@@ -45,47 +46,56 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _pool() -> Pool:
+@contextlib.contextmanager
+def _pool() -> Iterator[Pool]:
     fleet = load_fleet()
     if fleet.notice:
         print(fleet.notice, file=sys.stderr)
-    return Pool(fleet, reach, "")
+    pool = Pool(fleet, reach, "")
+    try:
+        yield pool
+    finally:
+        pool.close()
 
 
 def _status(command: Command) -> int:
-    rows = commands.status(_pool())
+    with _pool() as pool:
+        rows = commands.status(pool)
     text = commands.table(rows, commands.STATUS_COLUMNS, "The fleet is empty.")
     return _print(command, rows, text)
 
 
 def _runs(command: Command) -> int:
-    rows = commands.list_runs(_pool())
+    with _pool() as pool:
+        rows = commands.list_runs(pool)
     return _print(command, rows, commands.runs_table(rows))
 
 
 def _logs(command: Command) -> int:
-    known = runs.find_run(_pool(), command.arguments[0])
-    runs.logs(known, runs.Printer())
+    with _pool() as pool:
+        runs.logs(runs.find_run(pool, command.arguments[0]), runs.Printer())
     return 0
 
 
 def _attach(command: Command) -> int:
-    known = runs.find_run(_pool(), command.arguments[0])
-    with counted() as interrupts:
+    with _pool() as pool, counted() as interrupts:
+        known = runs.find_run(pool, command.arguments[0])
         end = runs.follow(known, runs.Printer(), interrupts)
     print(f"macgpu: run {known.run[:8]} ended: {end.state}", file=sys.stderr)
     return 0 if end.state == "ok" else 3
 
 
 def _cancel(command: Command) -> int:
-    known = runs.find_run(_pool(), command.arguments[0])
-    runs.cancel(known)
+    with _pool() as pool:
+        known = runs.find_run(pool, command.arguments[0])
+        runs.cancel(known)
     return _print(command, known.shown(), f"run {known.run[:8]} was told to stop")
 
 
 def _rm(command: Command) -> int:
-    known = runs.find_run(_pool(), command.arguments[0])
-    runs.remove(known)
+    with _pool() as pool:
+        known = runs.find_run(pool, command.arguments[0])
+        runs.remove(known)
     return _print(command, known.shown(), f"run {known.run[:8]} is forgotten")
 
 

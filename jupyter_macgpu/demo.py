@@ -108,7 +108,10 @@ def _shown(outputs: Iterable[Any]) -> list[str]:
 def _conclude(started: float) -> None:
     pool = Pool(Fleet(hosts=(THIS_MACHINE,)), reach, "")
     age = time.time() - started
-    runs = [row for row in list_runs(pool) if float(row["age"] or 0) <= age + 1]
+    try:
+        runs = [row for row in list_runs(pool) if float(row["age"] or 0) <= age + 1]
+    finally:
+        pool.close()
     ended = sorted({row["state"] for row in runs})
     hosts = sorted({row["host"] for row in runs})
     print(

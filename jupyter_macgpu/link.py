@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from .wire import messages as m
 from .wire.connection import Connection
-from .wire.errors import ConnectionLost, TransportError
+from .wire.errors import ALL_KEPT, NOTHING_SENT, ConnectionLost, TransportError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,10 +73,16 @@ class Link:
                 if self._channel is None:
                     self._open()
                 break
-            except ConnectionLost:
+            except ConnectionLost as error:
                 self.close()
                 if not left:
-                    raise
+                    raise ConnectionLost(
+                        f"{self.host} hung up before it said hello.",
+                        known=NOTHING_SENT,
+                        kept=ALL_KEPT,
+                        next="Run the cell again; if it comes again, look at the log of the host's "
+                        "supervisor.",
+                    ) from error
         assert self.hello is not None
         return self.hello
 

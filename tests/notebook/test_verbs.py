@@ -1,0 +1,130 @@
+"""What `%macgpu VERB` and the `macgpu` command say and do."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from jupyter_macgpu import cli
+from jupyter_macgpu.wire.errors import MacGPUError, RemoteValueError
+from tests.inputs.shell import notebook
+
+
+@pytest.fixture(scope="module")
+def book(own_state):
+    with notebook() as opened:
+        yield opened
+
+
+def test_status_shows_the_host_and_its_slots(book):
+    ran = book.run("%macgpu status").error_is(None)
+    assert "this-machine" in ran.text
+    assert "ready" in ran.text
+    rows = json.loads(book.run("%macgpu status --json").text)
+    assert rows[0]["slots"] == 1
+    assert rows[0]["state"] == "ready"
+
+
+def test_a_named_run_is_listed_and_its_output_shown_again(book, capsys):
+    book.run("%%macgpu --as hello\nprint('once more')\n6 * 7").error_is(None)
+    rows = json.loads(book.run("%macgpu runs --json").text)
+    newest = rows[-1]
+    assert newest["name"] == "hello"
+    assert newest["state"] == "ok"
+    for wanted in ("hello", newest["run"][:6], "last"):
+        assert "once more" in book.run(f"%macgpu logs {wanted}").text
+    assert cli.main(["logs", newest["run"][:8]]) == 0
+    assert "once more\n42\n" in capsys.readouterr().out
+
+
+def test_an_ended_run_is_forgotten_when_that_is_asked(book):
+    book.run("%%macgpu --as gone\n1").error_is(None)
+    book.run("%macgpu rm gone").error_is(None)
+    book.run("%macgpu logs gone").error_is(MacGPUError)
+
+
+def test_an_ended_run_cannot_be_cancelled(book):
+    book.run("%%macgpu --as over\n1").error_is(None)
+    ran = book.run("%macgpu cancel over").error_is(MacGPUError)
+    assert "ended already" in ran.text
+
+
+def test_what_cannot_travel_stays_and_is_used_listed_fetched_and_freed(book):
+    book.run("%%macgpu\ncount = iter(range(5))\nsquares = (n * n for n in range(9))").error_is(None)
+    assert "generator" in book.run("squares").text
+    book.run("next(squares)").error_is(RemoteValueError)
+    assert book.run("%%macgpu\nprint(next(squares), next(squares))").text == "0 1\n"
+    assert "squares" in book.run("%macgpu values").text
+    book.run("%macgpu free squares").error_is(None)
+    assert "squares" not in book.names
+    assert "squares" not in book.run("%macgpu values").text
+
+
+def test_a_large_value_stays_until_it_is_fetched(book):
+    book.run("%macgpu config return=1KiB").error_is(None)
+    book.run("%%macgpu\nlarge = list(range(5000))").error_is(None)
+    book.run("%macgpu config return=auto").error_is(None)
+    assert "larger than 1 KiB" in book.run("large").text
+    book.run("%%macgpu\nlarge.append('end')").error_is(None)
+    fetched = book.names["large"].fetch()
+    assert fetched[:3] == [0, 1, 2]
+    assert fetched[-1] == "end"
+
+
+def test_a_restart_ends_the_worker_and_says_what_is_gone(book):
+    book.run("%%macgpu\nimport os; first = os.getpid()").error_is(None)
+    ran = book.run("%macgpu restart").error_is(None)
+    assert "fresh one" in ran.text
+    book.run("%%macgpu\nimport os; second = os.getpid()").error_is(None)
+    assert book.names["first"] != book.names["second"]
+
+
+def test_a_time_limit_stops_the_run_and_keeps_what_it_changed(book):
+    book.run("done = []").error_is(None)
+    ran = book.run(
+        "%%macgpu --timeout 1s\nimport time\nfor n in range(99):\n    done.append(n)\n"
+        "    time.sleep(0.1)"
+    )
+    assert ran.error is not None
+    assert 3 < len(book.names["done"]) < 40
+    assert json.loads(book.run("%macgpu runs --json").text)[-1]["state"] == "cancelled"
+
+
+def test_only_named_environment_variables_are_seen(book, monkeypatch):
+    monkeypatch.setenv("HIDDEN_TOKEN", "no")
+    monkeypatch.setenv("SHOWN_NAME", "yes")
+    ran = book.run(
+        "%%macgpu --setenv SHOWN_NAME\nimport os\n"
+        "print(os.environ.get('HIDDEN_TOKEN'), os.environ.get('SHOWN_NAME'))"
+    )
+    assert ran.text == "None yes\n"
+    assert book.run("%%macgpu\nimport os\nprint(os.environ.get('SHOWN_NAME'))").text == "None\n"
+
+
+def test_only_the_named_results_come_back(book):
+    book.run("%%macgpu -o kept\nkept, left = 1, 2").error_is(None)
+    assert book.names["kept"] == 1
+    assert "left" not in book.names
+
+
+def test_the_device_is_a_name_that_nobody_has_to_define(book):
+    ran = book.run("%%macgpu\nprint(device)")
+    assert ran.text in ("cpu\n", "mps\n", "cuda\n")
+    assert "device" not in book.names
+    book.run("%%macgpu\ndevice = device + '!'").error_is(None)
+    assert book.names.pop("device").endswith("!")
+
+
+@pytest.mark.parametrize("words", [["runs", "--json"], ["status", "--json"]])
+def test_the_command_prints_json(book, capsys, words):
+    assert cli.main(words) == 0
+    assert isinstance(json.loads(capsys.readouterr().out), list)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [(["stats"], 2), (["runs", "--jsn"], 2), (["values"], 2), (["logs", "ffff"], 1), ([], 0)],
+)
+def test_the_command_answers_with_stable_exit_codes(book, capsys, words, code):
+    assert cli.main(words) == code
