@@ -106,7 +106,7 @@ class Client:
         self.submission = submission
         self.shown: list[Any] = []
         self.epochs: list[tuple[int, int]] = []
-        self.boot = world.boots
+        self.boot = self.line_boot = world.boots
         self.outcome: Outcome | None = None
         self.error: BaseException | None = None
         self.line: Line | None = None
@@ -139,7 +139,7 @@ class Client:
     def open(self) -> ModelChannel:
         if not self.world.reachable or not self.world.ensure_server():
             raise TransportError("The host cannot be reached.")
-        self.line = self.world.connect()
+        self.line, self.line_boot = self.world.connect(), self.world.boots
         return ModelChannel(self, self.line)
 
     # As screen.
@@ -156,7 +156,7 @@ class Client:
             raise AssertionError(output.what)
 
     def state(self, state: m.RunState) -> None:
-        self.epochs.append((self.world.boots, state.epoch))
+        self.epochs.append((self.line_boot, state.epoch))
 
     def notice(self, text: str) -> None:
         self.world.notices.append(text)

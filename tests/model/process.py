@@ -132,7 +132,7 @@ class Process:
     def signal(self, number: int) -> None:
         """Be sent a signal by the supervisor."""
         if number == signal.SIGINT:
-            if self.run and not self.stubborn:
+            if self.alive and self.run and not self.stubborn:
                 self.finish("KeyboardInterrupt")
         else:
             self.die()
@@ -162,20 +162,20 @@ class ModelWorker(Worker):
     """The supervisor's real view of a worker, over a `Process` of the model."""
 
     world: World
-
-    @property
-    def process(self) -> Process:
-        return self.world.processes[self.session]
+    process: Process
 
     def spawn(self, environment: dict[str, Any], now: float) -> None:
         store.private(self.folder)
-        self.world.processes[self.session] = Process(self.world, self.session, self.folder)
+        self.process = Process(self.world, self.session, self.folder)
+        self.world.processes[self.session] = self.process
         self.pid, self.start, self.deadline = 1, "model", now + START
 
     def adopt(self, now: float) -> bool:
         self.deadline = now + START
-        process = self.world.processes.get(self.session)
-        return process is not None and process.alive and self.reach()
+        found = self.world.processes.get(self.session)
+        if found is not None:
+            self.process = found
+        return found is not None and self.reach()
 
     def reach(self) -> bool:
         if not self.process.alive:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_macgpu import execution, interrupts, link
 from jupyter_macgpu.execution import Submission
-from jupyter_macgpu.mac import serve, store
+from jupyter_macgpu.mac import carry, serve, store
 from jupyter_macgpu.wire import bulk, bundle
 from jupyter_macgpu.wire import messages as m
 from tests.model.client import Client
@@ -36,18 +36,24 @@ class Crashed(BaseException):
     """The supervisor's process dies here."""
 
 
+class ModelCarrier(carry.Carrier):
+    """The supervisor's hands, which may die before any effect."""
+
+    world: World
+
+    def carry(self, effects: Iterable[e.Effect]) -> None:
+        for effect in effects:
+            self.world.before_effect()
+            super().carry([effect])
+
+
 class ModelServer(serve.Server):
-    """The supervisor's body, stepped by the model; it may die before any effect."""
+    """The supervisor's body, stepped by the model."""
 
     world: World
 
     def now(self) -> float:
         return self.world.now
-
-    def do(self, effects: Iterable[e.Effect]) -> None:
-        for effect in effects:
-            self.world.before_effect()
-            super().do([effect])
 
     def step(self, tick: bool) -> None:
         """Do what `run` does in one turn."""
@@ -57,17 +63,19 @@ class ModelServer(serve.Server):
         if tick:
             self._tick()
         self._flush()
+        self._hands.make_spare()
 
     def abandon(self) -> None:
         """Let go of all descriptors, as the end of the process does."""
-        for client in self.clients.values():
+        hands = self._hands
+        for client in hands.clients.values():
             client.streams.close()
             client.endpoint.close()
-        for worker in self.workers.values():
+        for worker in hands.workers.values():
             worker.close()
-        for journal in self.journals.values():
+        for journal in hands.journals.values():
             journal.close()
-        self.log.close()
+        hands.log.close()
         self.selector.close()
 
 
@@ -247,6 +255,7 @@ def modelled(world: World) -> Iterator[None]:
         (bulk, "PART", PART),
         (execution, "_ACK_EVERY", ACK),
         (serve, "Worker", ModelWorker),
+        (carry, "Carrier", ModelCarrier),
         (store, "sync", _sync),
         (store, "boot_id", lambda: f"boot-{world.boots}"),
         *((module, "time", clock) for module in (execution, interrupts, link)),
@@ -254,7 +263,7 @@ def modelled(world: World) -> Iterator[None]:
     before = [(module, name, getattr(module, name)) for module, name, _ in changes]
     for module, name, value in changes:
         setattr(module, name, value)
-    ModelServer.world = ModelWorker.world = world
+    ModelServer.world = ModelCarrier.world = ModelWorker.world = world
     SYNCED.clear()
     try:
         yield
