@@ -239,6 +239,11 @@ class Execution:
 
     def _take_state(self, state: m.RunState) -> None:
         if state.offset is not None:
+            if state.offset < self.offset:
+                raise RunLost(
+                    f"{self._link.host} lost output of run {self.run[:8]} that was shown here.",
+                    known=f"It restarted in mid-run. The run is {state.state}, and not repeated.",
+                )
             self._attaching = False
             self._epoch = state.epoch
             self.offset = self._shown_to = state.offset
@@ -259,13 +264,13 @@ class Execution:
 
     def _take_refusal(self, refused: m.Refused) -> None:
         if refused.about == "attach" and refused.reason == "unknown-run":
-            self._unknown(refused)
+            self._unknown()
         elif refused.about in ("submit", "attach"):
             raise _refusal(refused, self._link.host)
         else:
             self._show.notice(f"{refused.about} was refused: {refused.text}")
 
-    def _unknown(self, refused: m.Refused) -> None:
+    def _unknown(self) -> None:
         hello = self._link.connect()
         if self._submission is None:
             raise RunRefused(
@@ -351,6 +356,12 @@ def _refusal(refused: m.Refused, host: str) -> RunRefused:
             f" ({_minutes(age)}).",
             known="The cell was not started a second time.",
             next=f"%macgpu attach {run}, %macgpu cancel {run}, or run the cell with --again.",
+        )
+    if refused.reason == "removed":
+        return RunRefused(
+            f"{host} removed run {refused.subject[:8]}.",
+            known="It had ended; what it did is done.",
+            kept="The notebook's variables are as before the cell.",
         )
     return RunRefused(
         f"{host} refuses the cell: {refused.text}.",

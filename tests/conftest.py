@@ -52,7 +52,7 @@ def _descriptors() -> int:
 
 def _unfinished(state: Path) -> list[str]:
     """Return the files that should have got their final name, or be gone."""
-    endings = {".partial", ".new", ".part"}
+    endings = {".new", ".part"}
     return [str(path) for path in state.rglob("*") if path.suffix in endings]
 
 

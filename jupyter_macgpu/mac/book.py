@@ -102,6 +102,7 @@ class Book:
         if run.stopping == "kill" != why:
             return
         run.stopping, run.stopped_at = why, now
+        self.do(e.Log(entry={"run": run.run, "stopping": why}))
         if why == "kill":
             self.do(e.EndWorker(session=run.session))
         else:

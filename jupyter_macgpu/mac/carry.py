@@ -163,6 +163,9 @@ class Carrier:
             self.clients[effect.client].endpoint.send(effect.message)
 
     def _log(self, effect: e.Log) -> None:
+        if effect.durable and effect.entry["run"] in self.journals:
+            # The log must not know a run of which nothing else is left.
+            self.journals[effect.entry["run"]].sync()
         self.log.append(effect.entry, effect.durable)
 
     def _openjournal(self, effect: e.OpenJournal) -> None:
@@ -324,11 +327,20 @@ class Carrier:
         place.inputs(effect.run).unlink(missing_ok=True)
         place.result(effect.run).unlink(missing_ok=True)
         if effect.journal:
+            self._unfollow(effect.run)
             if effect.run in self.journals:
                 self.journals.pop(effect.run).close()
             # With it the half of an upload that an earlier supervisor left.
             for path in place.journal(effect.run).parent.glob(f"{effect.run}*"):
                 path.unlink(missing_ok=True)
+
+    def _unfollow(self, run: str) -> None:
+        refused = m.Refused(
+            about="attach", subject=run, reason="removed", text="this run was removed"
+        )
+        for client in self.clients.values():
+            if client.streams.followers.pop(run, None) is not None:
+                client.endpoint.send(refused)
 
     def _exit(self, _effect: e.Exit) -> None:
         self.leaving = True

@@ -187,11 +187,10 @@ class Server:
         self._conclude()
         for folder in sorted((self.place.root / "workers").iterdir()):
             worker = Worker(self.place, folder.name, self.selector, self._worker)
-            run = next(
-                (r for r in self.mind.runs.values() if r.session == folder.name and r.live), None
-            )
-            if run is not None and self.place.journal(run.run).exists():
-                worker.noted = self._hands.journal(run.run).mark
+            for run in self.mind.runs.values():
+                started = run.session == folder.name and run.state == "started"
+                if started and self.place.journal(run.run).exists():
+                    worker.noted = self._hands.journal(run.run).mark
             if worker.adopt(self.now()):
                 self._hands.workers[folder.name] = worker
                 self.do(self.mind.adopted(folder.name, self.now()))

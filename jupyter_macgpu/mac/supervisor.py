@@ -188,6 +188,7 @@ class Supervisor:
                 continue
             known.state = entry.get("state", known.state)
             known.epoch = entry.get("epoch", known.epoch)
+            known.stopping, known.stopped_at = entry.get("stopping", known.stopping), now
             known.collected = entry.get("collected", known.collected)
             known.detail |= entry.get("detail", {})
 
@@ -247,7 +248,9 @@ class Supervisor:
             if run.state == "started" or (run.state == "accepted" and rebooted):
                 # Only a queued run's start is brought to the disk: an accepted one may have run.
                 what = "the host restarted" if rebooted else "its worker is gone"
-                self._book.end(run, "lost" if rebooted else "died", {"what": what}, now)
+                killed = "cancelled" if run.stopping in ("kill", "timeout") else "died"
+                summary = {"what": what, "stopping": run.stopping}
+                self._book.end(run, "lost" if rebooted else killed, summary, now)
             elif run.state == "receiving":
                 self._book.drop(run)
             else:

@@ -117,20 +117,24 @@ def test_a_closed_channel_is_a_lost_connection(transport: Transport, state: Path
     channel = transport.open()
     (supervisor,) = processes.found(state, "supervisor")
     assert supervisor.kill()
-    with pytest.raises(ConnectionLost):
-        while True:
-            link.listen(PATIENCE)
+    assert _is_lost(lambda: link.listen(PATIENCE))
     assert not link.open
-    with pytest.raises(ConnectionLost):
-        while True:
-            channel.send(b"x" * 4096)
-    with pytest.raises(ConnectionLost):
-        while True:
-            channel.receive(PATIENCE)
+    assert _is_lost(lambda: channel.send(b"x" * 4096))
+    assert _is_lost(lambda: channel.receive(PATIENCE))
     channel.close()
     channel.close()
     assert link.connect().role == "supervisor", "a new supervisor answers"
     link.close()
+
+
+def _is_lost(act: Callable[[], object]) -> bool:
+    """Say whether an act ends in a lost connection: what was under way may still come first."""
+    for _ in range(1000):
+        try:
+            act()
+        except ConnectionLost:
+            return True
+    return False
 
 
 def test_the_end_of_the_bytes_is_not_the_end_of_a_run(desk: Desk, state: Path) -> None:

@@ -73,9 +73,7 @@ class Flood:
 
     def displays(self) -> list[str]:
         """Return the texts of its displays."""
-        return [
-            str({"macgpu-test": n}) for n in range(self.every - 1, self.lines, self.every)
-        ]
+        return [str({"macgpu-test": n}) for n in range(self.every - 1, self.lines, self.every)]
 
     def _line(self, number: int) -> bytes:
         body = b"%s %06d " % (self.token.encode(), number) + b"x" * 60

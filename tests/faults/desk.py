@@ -181,7 +181,7 @@ class Desk:
                 show=record,
                 interrupts=self.interrupts,
                 record=self._submitted,
-                placed=lambda _session, _reason: None,
+                placed=lambda _session: None,
                 limits={},
             )
         except MacGPUError as error:

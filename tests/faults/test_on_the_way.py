@@ -82,9 +82,7 @@ def test_interrupt_while_queued(desk: Desk) -> None:
     assert desk.run("done = 2").state == "ok"
 
 
-def test_interrupt_while_uploading_over_a_slow_line(
-    desk: Desk, relay: Relay, state: Path
-) -> None:
+def test_interrupt_while_uploading_over_a_slow_line(desk: Desk, relay: Relay, state: Path) -> None:
     desk.namespace["big"] = np.ones(200 * MIB, dtype=np.uint8)
     relay.toxics = Toxics(bandwidth=4 * MIB, latency=0.01)
     at = when(lambda: relay.carried[UP] > 3 * MIB, lambda: desk.interrupts.count())
@@ -174,6 +172,31 @@ def test_cut_at_every_place_of_a_submission(desk: Desk, relay: Relay, tmp_path: 
         assert told.state == "ok"
         invariants.never_twice(cell, told)
         invariants.nothing_lost(cell, told.record, whole=True)
+
+
+@pytest.mark.parametrize("lost", ["connection", "supervisor"])
+def test_an_answer_that_is_lost_is_given_again(
+    desk: Desk, relay: Relay, state: Path, lost: str
+) -> None:
+    asked: list[str] = []
+
+    def ask(prompt: str, password: bool) -> str:
+        asked.append(prompt)
+        if lost == "connection":
+            relay.reset()
+        else:
+            (supervisor,) = processes.found(state, "supervisor")
+            supervisor.kill()
+        return prompt.upper()
+
+    desk.run("pass")
+    when(lambda: desk.busy, lambda: setattr(desk.record, "ask", ask))
+    told = desk.run(
+        "import time\ntime.sleep(0.3)\nnotes.append(input('one'))\nnotes.append(input('two'))"
+    )
+    assert told.state == "ok"
+    assert desk.namespace["notes"] == ["ONE", "TWO"]
+    assert asked == ["one", "two"]
 
 
 def test_nothing_is_sent_where_no_supervisor_can_start(

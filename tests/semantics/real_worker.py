@@ -68,7 +68,7 @@ class RealRunner:
             show=heard,
             interrupts=Interrupts(),
             record=lambda message, host: None,
-            placed=lambda session, reason: None,
+            placed=lambda session: None,
             limits={},
         )
         error = result.summary.get("error")

@@ -148,7 +148,7 @@ def test_a_cancel_in_the_queue_ends_the_run_and_the_next_one_moves_up(running: S
 
 @pytest.mark.parametrize(("how", "effect"), [("interrupt", "Interrupt"), ("kill", "EndWorker")])
 def test_a_cancel_of_a_started_run(how: str, effect: str, running: Stage) -> None:
-    assert names(running.say(m.Cancel(run=R1, epoch=1, how=how))) == [effect]
+    assert names(running.say(m.Cancel(run=R1, epoch=1, how=how))) == ["Log", effect]
     assert running.state() == "started"
 
 
@@ -167,7 +167,10 @@ def test_an_older_epoch_is_fenced(running: Stage) -> None:
     effects = running.say(m.Attach(run=R1), client=2)
     assert only(e.Follow, effects).epoch == 2
     assert refusal(running.say(m.Cancel(run=R1, epoch=1, how="kill"))) == "older-epoch"
-    assert names(running.say(m.Cancel(run=R1, epoch=2, how="kill"), client=2)) == ["EndWorker"]
+    assert names(running.say(m.Cancel(run=R1, epoch=2, how="kill"), client=2)) == [
+        "Log",
+        "EndWorker",
+    ]
 
 
 def test_a_watcher_takes_nothing_over(running: Stage) -> None:
@@ -199,7 +202,7 @@ def test_a_time_limit_interrupts_and_then_ends_the_worker(stage: Stage) -> None:
     stage.say(submit(options={"timeout": 5}))
     stage.ready()
     assert stage.tick(5) == []
-    assert names(stage.tick(1)) == ["Interrupt"]
+    assert names(stage.tick(1)) == ["Log", "Interrupt"]
     assert stage.tick(GRACE) == []
     assert names(stage.tick(1)) == ["EndWorker"]
     assert only(e.Finish, stage.gone()).state == "cancelled"
@@ -209,7 +212,7 @@ def test_a_swallowed_interrupt_does_not_lift_the_time_limit(stage: Stage) -> Non
     stage.say(submit(options={"timeout": 5}))
     stage.ready()
     stage.say(m.Cancel(run=R1, epoch=1, how="interrupt"))
-    assert names(stage.tick(6)) == ["Interrupt"]
+    assert names(stage.tick(6)) == ["Log", "Interrupt"]
     assert names(stage.tick(GRACE + 1)) == ["EndWorker"]
 
 
