@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import time
@@ -43,6 +44,7 @@ class Link:
         self.hello: m.Hello | None = None
         self._channel: Channel | None = None
         self._connection: Connection | None = None
+        self._mentioned = b""
         self._pid = os.getpid()
 
     @property
@@ -96,10 +98,16 @@ class Link:
         """
         channel, connection = self._both()
         try:
-            channel.send(connection.send(message))
+            mentioned, self._mentioned = self._mentioned, b""
+            channel.send(connection.send(message) + mentioned)
         except BaseException:  # an interrupt too leaves half a frame
             self.close()
             raise
+
+    def mention(self, message: m.Message) -> None:
+        """Say something that can wait: it goes out behind the next message, or at the end."""
+        if self._connection is not None:
+            self._mentioned += self._connection.send(message)
 
     def listen(self, timeout: float) -> m.Message | None:
         """Return the next message, or None if none comes within `timeout` seconds.
@@ -144,7 +152,10 @@ class Link:
     def close(self) -> None:
         """Close the connection, if this process opened it."""
         channel, self._channel, self._connection = self._channel, None, None
+        mentioned, self._mentioned = self._mentioned, b""
         if channel is not None and os.getpid() == self._pid:
+            with contextlib.suppress(ConnectionLost):
+                channel.send(mentioned)
             channel.close()
 
     def _open(self) -> None:

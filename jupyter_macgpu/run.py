@@ -120,7 +120,7 @@ def run_cell(
     outcome = Execution(session.link, run, show, interrupts, submission).drive()
     table = inputs.capture.table
     result = bind(outcome, table, namespace, session.host.name, cell.dialect)  # 5 publish
-    _collected(session.link, run)
+    _collected(session.link, outcome)
     return result
 
 
@@ -190,14 +190,18 @@ def attach(
             register_source=dialect.register_source,
         )
     result = bind(outcome, table, namespace, link.host, dialect, inputs)
-    _collected(link, run)
+    _collected(link, outcome)
     return result
 
 
-def _collected(link: Link, run: str) -> None:
+def _collected(link: Link, outcome: Outcome) -> None:
     # All that was wanted is here: a host that hears nothing of it keeps its copy for longer.
+    message = m.Collected(run=outcome.end.run)
+    if outcome.end.size <= m.INLINE:
+        link.mention(message)
+        return
     with contextlib.suppress(TransportError):
-        link.say(m.Collected(run=run))
+        link.say(message)
 
 
 def bind(

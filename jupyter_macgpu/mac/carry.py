@@ -67,7 +67,7 @@ class Carrier:
         self.bundles: dict[str, m.Buffers] = {}
         self.log = RunLog(place.log)
         self.leaving = False
-        self._has_spare = False
+        self._spare = -1
         self._start_worker = start_worker
 
     def carry(self, effects: Iterable[e.Effect]) -> None:
@@ -129,16 +129,24 @@ class Carrier:
 
     def new_journal(self, run: str) -> Journal:
         """Return the journal of a run that is new."""
-        spare, self._has_spare = self._has_spare, False
-        file = Journal(self.place.journal(run), run, self.place.spare if spare else None)
-        self.journals[run] = file
+        path, fd = self.place.journal(run), self._spare
+        self._spare = -1
+        if fd >= 0:
+            try:
+                # Renaming a file costs a seventh of making one.
+                self.place.spare.rename(path)
+            except OSError:
+                os.close(fd)
+                fd = -1
+        self.journals[run] = file = Journal(path, run, fd)
         return file
 
     def make_spare(self) -> None:
         """Make the next journal's file while nobody waits for it."""
-        with contextlib.suppress(OSError):
-            os.close(os.open(self.place.spare, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            self._has_spare = True
+        if self._spare < 0:
+            flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+            with contextlib.suppress(OSError):
+                self._spare = os.open(self.place.spare, flags, 0o600)
 
     # Bulk.
 
@@ -221,6 +229,7 @@ class Carrier:
             follower, epoch = client.streams.followers.get(effect.run, (None, 0))
             if follower is not None and not client.endpoint.congested and follower.ended(end):
                 client.endpoint.send(replace(end, epoch=epoch))
+                client.endpoint.flush()
 
     def _receive(self, effect: e.Receive) -> None:
         client = self.clients[effect.client]
@@ -302,7 +311,8 @@ class Carrier:
         buffers = self.bundles.pop(effect.run, None)
         if buffers is None and not path.exists():
             buffers = self.journal(effect.run).first().buffers
-        self.workers[effect.session].send(
+        worker = self.workers[effect.session]
+        worker.send(
             m.Execute(
                 run=effect.run,
                 epoch=effect.epoch,
@@ -312,6 +322,8 @@ class Carrier:
                 buffers=buffers or (),
             )
         )
+        # At once: the cell waits for nothing that is still to be said to others.
+        worker.flush()
 
     def _interrupt(self, effect: e.Interrupt) -> None:
         if effect.session in self.workers:
@@ -330,9 +342,7 @@ class Carrier:
             self._unfollow(effect.run)
             if effect.run in self.journals:
                 self.journals.pop(effect.run).close()
-            # With it the half of an upload that an earlier supervisor left.
-            for path in place.journal(effect.run).parent.glob(f"{effect.run}*"):
-                path.unlink(missing_ok=True)
+            place.journal(effect.run).unlink(missing_ok=True)
 
     def _unfollow(self, run: str) -> None:
         refused = m.Refused(

@@ -9,7 +9,6 @@ death of any process; what is synced, that of the machine.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import os
@@ -39,6 +38,13 @@ GRAVES = 10_000
 class Journal:
     """One run's journal.
 
+    Parameters
+    ----------
+    path, run
+        The file, which is read if it exists, and whose it is.
+    fd
+        The file, if it is open already and empty.
+
     Attributes
     ----------
     base, end
@@ -49,11 +55,7 @@ class Journal:
         Number of the last event that is in it.
     """
 
-    def __init__(self, path: Path, run: str, spare: Path | None = None) -> None:
-        if spare is not None:
-            # Renaming a file costs a seventh of making one.
-            with contextlib.suppress(FileNotFoundError):
-                spare.rename(path)
+    def __init__(self, path: Path, run: str, fd: int = -1) -> None:
         self.run = run
         self.base = self.end = 0
         self.mark = 0
@@ -61,9 +63,11 @@ class Journal:
         self.dropped = 0
         self._digest = OutputDigest()
         self._starts = array("Q")
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._fd = os.open(path, flags, 0o600)
-        self._scan()
+        self._fd = fd
+        if fd < 0:
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            self._fd = os.open(path, flags, 0o600)
+            self._scan()
 
     @property
     def closed(self) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import gc
 import os
 import selectors
 import shutil
@@ -59,6 +60,7 @@ class Server:
         self.selector = selectors.DefaultSelector()
         self._devices = hardware.devices()
         self._numbers = 0
+        place.sweep()
         entries = journal.compact(place.log)
         self._hands = carry.Carrier(place, self.mind, self.now, self.start_worker)
         self.mind.restore(entries, self.now())
@@ -329,5 +331,8 @@ def main() -> None:
     listener.listen(64)
     listener.setblocking(False)
     server.listen(listener)
+    # What is there now stays; runs make few cycles, and each look for them delays a cell.
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 100)
     server.run()
     place.socket.unlink(missing_ok=True)

@@ -104,6 +104,13 @@ class Store:
             private(path)
 
 
+    def sweep(self) -> None:
+        """Delete the halves of uploads that an earlier supervisor left."""
+        for path in (self.root / "runs").iterdir():
+            if path.suffix not in ("", ".journal", ".inputs", ".result"):
+                path.unlink(missing_ok=True)
+
+
 def default_root() -> Path:
     """Return the store of this account, machine and instance.
 

@@ -193,6 +193,11 @@ class Worker:
         if self.endpoint is not None:
             self.endpoint.send(message)
 
+    def flush(self) -> None:
+        """Write what the worker takes now."""
+        if self.endpoint is not None:
+            self.endpoint.flush()
+
     def note(self, mark: int) -> None:
         """Remember that an event is in the journal; the worker is told now and then."""
         self.noted = mark

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import signal
@@ -58,6 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for target in (doorman.serve, outlet.tick):
         start_helper(target)
     _write_identity(options.dir / "worker.json", facts)
+    # What is there now is ours and stays: no collection need look at it again.
+    gc.freeze()
     service.run()
     outlet.settle()
     start_helper(_end_soon)
