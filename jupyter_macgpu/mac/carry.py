@@ -119,6 +119,19 @@ class Carrier:
             if run not in read:
                 self.journals.pop(run).close()
 
+    def close(self) -> None:
+        """Let go of all descriptors."""
+        for client in self.clients.values():
+            client.streams.close()
+            client.endpoint.close()
+        for worker in self.workers.values():
+            worker.close()
+        for journal in self.journals.values():
+            journal.close()
+        self.log.close()
+        if self._spare >= 0:
+            os.close(self._spare)
+
     # Journals.
 
     def journal(self, run: str) -> Journal:

@@ -95,6 +95,11 @@ class Server:
             self._flush()
             self._hands.make_spare()
 
+    def close(self) -> None:
+        """Let go of all descriptors."""
+        self._hands.close()
+        self.selector.close()
+
     def add_client(self, fd_in: int, fd_out: int, door: socket.socket | None = None) -> None:
         """Serve a client over two descriptors, which become ours."""
         self._numbers += 1
@@ -146,6 +151,10 @@ class Server:
         elif isinstance(message, (m.Ack, m.Credit, m.Part)):
             self._hands.bulk(client, message, now)
         elif isinstance(message, m.Submit):
+            worker = self._hands.workers.get(message.session)
+            if worker is not None:
+                # If it died just now, the run is not to be given to it.
+                self._check(worker)
             self._hands.submit(client, message, now)
         elif not isinstance(message, m.Pong):
             self.do(self.mind.message(client.number, message, now))
@@ -336,3 +345,4 @@ def main() -> None:
     gc.set_threshold(20_000, 20, 100)
     server.run()
     place.socket.unlink(missing_ok=True)
+    server.close()

@@ -65,19 +65,6 @@ class ModelServer(serve.Server):
         self._flush()
         self._hands.make_spare()
 
-    def abandon(self) -> None:
-        """Let go of all descriptors, as the end of the process does."""
-        hands = self._hands
-        for client in hands.clients.values():
-            client.streams.close()
-            client.endpoint.close()
-        for worker in hands.workers.values():
-            worker.close()
-        for journal in hands.journals.values():
-            journal.close()
-        hands.log.close()
-        self.selector.close()
-
 
 class World:
     """Everything that the model's rules act on."""
@@ -137,7 +124,7 @@ class World:
             try:
                 server.__init__(self.place, {"gpu": 1, "cpu": 1})  # type: ignore[misc]
             except Crashed:
-                server.abandon()
+                server.close()
                 return False
             self.server = server
         return True
@@ -146,7 +133,7 @@ class World:
         """End the supervisor's process."""
         self.fuse = None
         if self.server is not None:
-            self.server.abandon()
+            self.server.close()
             self.server = None
 
     def reboot(self, kept: float) -> None:
