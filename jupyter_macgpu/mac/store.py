@@ -103,7 +103,6 @@ class Store:
         for path in (self.root, *(self.root / name for name in ("runs", "workers", "sessions"))):
             private(path)
 
-
     def sweep(self) -> None:
         """Delete the halves of uploads that an earlier supervisor left."""
         for path in (self.root / "runs").iterdir():
