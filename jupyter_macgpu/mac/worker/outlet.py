@@ -150,6 +150,8 @@ class Outlet:
             run = self._link.run
             self._link.put(m.Event(run=run, mark=number, what=what, content=content, **more))
             self._hold_mark(b"e")
+        # Before its marks: then the supervisor wakes once and finds all three.
+        self._link.flush(wait=False)
         self._flush_pipes()
 
     def turn_to(self, stream: Source) -> None:
