@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from .session import Session
     from .verbs import Command
 
-#: What `config` may set in a notebook, and to what.
-SETTINGS: dict[str, str] = {}
-
 
 def status(pool: Pool) -> list[dict[str, Any]]:
     """Return each host, whether it answers, and what it is doing."""

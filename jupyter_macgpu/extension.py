@@ -48,7 +48,6 @@ class Extension:
         self.shell = shell
         self.running = RunningCell()
         self.rendering = Rendering(shell)
-        self.last_run = ""
         self.settings = Settings()
         self._ledger = Ledger()
         self._pool: Pool | None = None
@@ -229,7 +228,6 @@ class Extension:
             sys.displayhook(result.value[0])
 
     def _record(self, message: Any, host: str) -> None:
-        self.last_run = message.run
         try:
             self._ledger.record(message, host)
         except OSError as error:

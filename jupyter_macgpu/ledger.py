@@ -1,7 +1,7 @@
 """The notebook side's own record of runs: written before anything is sent.
 
-One line a run: which, where, of which cell. A new kernel finds by it the runs of hosts that do
-not answer; what became of a run only its host knows.
+One JSON line a run: which, where, of which cell. It says where to ask after a run when no host
+answers; what became of it only its host knows.
 """
 
 from __future__ import annotations
@@ -11,13 +11,10 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .wire import messages as m
-
-#: Lines that are read back.
-_KEPT = 1000
 
 
 def ledger_path() -> Path:
@@ -64,18 +61,3 @@ class Ledger:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
-
-
-def recorded() -> list[dict[str, Any]]:
-    """Return the newest records, oldest first."""
-    try:
-        lines = ledger_path().read_bytes().splitlines()[-_KEPT:]
-    except FileNotFoundError:
-        return []
-    entries = []
-    for line in lines:
-        try:
-            entries.append(json.loads(line))
-        except ValueError:
-            continue
-    return entries

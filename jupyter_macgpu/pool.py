@@ -37,7 +37,6 @@ class Pool:
         self.client = secrets.token_hex(16)
         self.notebook = notebook or self.client
         self.current: Session | None = None
-        self.pinned: str | None = None
         self._reach = reach
         self._sessions: dict[str, Session] = {}
         self._pid = os.getpid()

@@ -154,7 +154,7 @@ def needs_of(inputs: Inputs, options: CellOptions, pool: Pool) -> Needs:
     return Needs(
         on=options.on,
         holders=inputs.capture.holders,
-        affinity=pool.pinned or (pool.current.host.name if pool.current else None),
+        affinity=pool.current.host.name if pool.current else None,
         cpu=options.cpu,
     )
 

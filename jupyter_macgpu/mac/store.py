@@ -14,6 +14,7 @@ import os
 import secrets
 import socket
 import stat
+import struct
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -163,18 +164,20 @@ def boot_id() -> str:
 
 
 def process_start(pid: int) -> str:
-    """Return when a process started, in the system's own words; ``""`` if there is none.
+    """Return when a process started, as a text that no later process of that id shares.
 
-    With the process id it names a process for ever: ids are used again.
+    On Linux it is in clock ticks since the boot, on macOS in microseconds since 1970. Empty
+    if there is no such process, or it has ended and was not waited for.
     """
+    if sys.platform == "darwin":
+        return _process_start_darwin(pid)
     try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return "" if Path("/proc/self").exists() else _ps_start(pid)
+        text = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
         return ""
-    fields = text.rpartition(")")[2].split()
-    return "" if fields[0] == "Z" else fields[19]
+    # The second field is the name, which may hold blanks and brackets: count behind it.
+    fields = text.rpartition(b")")[2].split()
+    return "" if fields[0] == b"Z" else fields[19].decode()
 
 
 @contextmanager
@@ -216,10 +219,15 @@ def _sysctl(name: str) -> str:
     return ""
 
 
-def _ps_start(pid: int) -> str:
-    import subprocess
-
-    done = subprocess.run(
-        ["/bin/ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
-    return done.stdout.strip()
+def _process_start_darwin(pid: int) -> str:
+    control_kernel, kernel_process, by_pid = 1, 14, 1
+    query = (ctypes.c_int * 4)(control_kernel, kernel_process, by_pid, pid)
+    answer = ctypes.create_string_buffer(1024)
+    size = ctypes.c_size_t(len(answer))
+    libc = ctypes.CDLL(None, use_errno=True)
+    failed = libc.sysctl(query, 4, answer, ctypes.byref(size), None, ctypes.c_size_t(0))
+    if failed or not size.value:
+        return ""
+    # struct kinfo_proc begins with the start time: struct timeval, 64 and 32 bits.
+    seconds, microseconds = struct.unpack_from("=qi", answer)
+    return str(seconds * 1_000_000 + microseconds)

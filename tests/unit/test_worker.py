@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from jupyter_macgpu.mac.worker import identity
+from jupyter_macgpu.mac.store import process_start
 from jupyter_macgpu.wire import messages as m
 from tests.unit.worker_driver import Driver
 
@@ -28,14 +28,14 @@ def worker(shared):
 def test_the_identity_file_names_the_process(worker):
     said = worker.identity
     assert said["pid"] == worker.process.pid
-    assert said["start"] == identity.started_at(worker.process.pid) != ""
+    assert said["start"] == process_start(worker.process.pid) != ""
     assert said["nonce"] == worker.supervisor.hello["nonce"]
     assert worker.supervisor.hello["run"] == ""
-    assert identity.started_at(os.getpid()) != said["start"]
+    assert process_start(os.getpid()) != said["start"]
 
 
 def test_no_such_process_has_no_start():
-    assert identity.started_at(2**22 + 7) == ""
+    assert process_start(2**22 + 7) == ""
 
 
 def test_names_come_and_go(worker):

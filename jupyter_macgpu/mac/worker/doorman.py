@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from ...wire import messages as m
 from ...wire.errors import ProtocolError
+from ..store import bindable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 _HELLO_WITHIN = 5.0
 #: Seconds that the main thread has for an interrupt, if it was given the signal.
 _TAKEN_WITHIN = 0.02
-#: Longest path of a Unix socket that every system takes, in bytes.
-_MAX_SOCKET_PATH = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,16 +188,8 @@ def listen(folder: Path) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     path = folder / "socket"
     path.unlink(missing_ok=True)
-    if len(os.fsencode(path)) <= _MAX_SOCKET_PATH:
-        listener.bind(os.fspath(path))
-    else:
-        here = os.open(".", os.O_RDONLY)
-        try:
-            os.chdir(folder)
-            listener.bind("socket")
-        finally:
-            os.fchdir(here)
-            os.close(here)
+    with bindable(path) as name:
+        listener.bind(name)
     path.chmod(0o600)
     listener.listen(8)
     return listener
