@@ -5,13 +5,13 @@ Runs on the Mac. Only Python and `wire` may be imported here. Pure: no IO, no cl
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..wire import messages as m
+from ..wire.bundle import digest_of
 from . import effects as e
 from .records import Run, Session
 
@@ -100,7 +100,7 @@ class Requests:
 
     def _admit(self, client: int, message: m.Submit, now: float) -> None:
         inline = bool(message.buffers)
-        if inline and _digest(message.buffers) != message.digest:
+        if inline and digest_of(message.buffers) != message.digest:
             text = "the inputs arrived damaged"
             self._book.refuse(client, "submit", message.run, "damaged", text)
             return
@@ -283,10 +283,3 @@ def _flaw(message: m.Submit) -> str:
     if not isinstance(python, str) or "\x00" in python:
         return "an environment's python is a path"
     return ""
-
-
-def _digest(buffers: m.Buffers) -> str:
-    digest = hashlib.sha256()
-    for buffer in buffers:
-        digest.update(buffer)
-    return digest.hexdigest()

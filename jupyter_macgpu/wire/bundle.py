@@ -12,6 +12,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from .errors import RemoteProtocolError
+from .frames import nbytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,7 +25,7 @@ _COUNT = struct.Struct("!8sQ")
 
 def pack(parts: Sequence[bytes | bytearray | memoryview]) -> list[memoryview]:
     """Return the pieces that, written one after the other, are the bundle of `parts`."""
-    views = [memoryview(part).cast("B") if _nbytes(part) else memoryview(b"") for part in parts]
+    views = [memoryview(part).cast("B") if nbytes(part) else memoryview(b"") for part in parts]
     table = _COUNT.pack(_MAGIC, len(views)) + b"".join(
         view.nbytes.to_bytes(8, "big") for view in views
     )
@@ -63,7 +64,7 @@ def size_of(pieces: Sequence[memoryview]) -> int:
     return sum(piece.nbytes for piece in pieces)
 
 
-def digest_of(pieces: Sequence[memoryview]) -> str:
+def digest_of(pieces: Sequence[bytes | bytearray | memoryview]) -> str:
     """Return the SHA-256 of the bundle that `pieces` make, in hex."""
     digest = hashlib.sha256()
     for piece in pieces:
@@ -84,7 +85,3 @@ def slices(pieces: Sequence[memoryview], start: int, longest: int) -> Iterator[m
 
 def _padding(size: int) -> bytes:
     return bytes(-size % ALIGN)
-
-
-def _nbytes(part: bytes | bytearray | memoryview) -> int:
-    return part.nbytes if isinstance(part, memoryview) else len(part)

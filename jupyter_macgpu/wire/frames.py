@@ -54,7 +54,7 @@ def encode(head: dict[str, Any], buffers: Sequence[bytes | bytearray | memoryvie
         If a limit is passed. This is a bug on our side: callers split before they encode.
     """
     if buffers:
-        head = {**head, "sizes": [_nbytes(buffer) for buffer in buffers]}
+        head = {**head, "sizes": [nbytes(buffer) for buffer in buffers]}
     text = json_bytes(head)
     body = b"".join(buffers)
     if len(text) > MAX_HEAD or len(body) > MAX_BODY or len(buffers) > MAX_BUFFERS:
@@ -161,7 +161,8 @@ def _check_depth(value: Any) -> None:
         ]
 
 
-def _nbytes(buffer: bytes | bytearray | memoryview) -> int:
+def nbytes(buffer: bytes | bytearray | memoryview) -> int:
+    """Return the length of a buffer in bytes, whatever its items are."""
     return buffer.nbytes if isinstance(buffer, memoryview) else len(buffer)
 
 

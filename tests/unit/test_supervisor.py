@@ -21,22 +21,6 @@ from tests.unit.supervisor_stage import (
     submit,
 )
 
-
-@pytest.fixture
-def stage() -> Stage:
-    stage = Stage()
-    stage.client()
-    return stage
-
-
-@pytest.fixture
-def running(stage: Stage) -> Stage:
-    """Return a stage on which run 1 is started."""
-    stage.say(submit())
-    stage.ready()
-    return stage
-
-
 # Submitting.
 
 
