@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
-from .fetching import SILENCE, fetch
+from .fetching import SILENCE, bring
 from .wire import bulk, bundle
 from .wire import messages as m
 from .wire.errors import (
@@ -337,14 +337,7 @@ class Execution:
     # The result.
 
     def _result(self, end: m.End) -> list[memoryview]:
-        if not end.size:
-            return []
-        if end.buffers:
-            whole = memoryview(bytearray(b"".join(end.buffers)))
-        else:
-            stop = self._interrupts.take
-            whole = fetch(self._link, self.run, "result", end.size, end.result, stop)
-        return bundle.unpack(whole)
+        return bring(self._link, end, self.run, self._interrupts.take)
 
 
 def _refusal(refused: m.Refused, host: str) -> RunRefused:

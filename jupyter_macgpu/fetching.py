@@ -6,6 +6,7 @@ import hashlib
 import time
 from typing import TYPE_CHECKING
 
+from .wire import bundle
 from .wire import messages as m
 from .wire.errors import ConnectionLost, RemoteProtocolError, ResultLeft, RunLost
 
@@ -22,6 +23,28 @@ _BLINK = 0.1
 
 def _never() -> bool:
     return False
+
+
+def bring(
+    link: Link,
+    said: m.End | m.Operated,
+    subject: str,
+    stop: Callable[[], object] = _never,
+) -> list[memoryview]:
+    """Return the parts of the bundle that a message brings or announces; none if it has none.
+
+    Parameters
+    ----------
+    subject
+        The run or the stored operation that the host keeps a large bundle under.
+    stop
+        As for `fetch`, whose errors are raised too.
+    """
+    if not said.size:
+        return []
+    if said.buffers:
+        return bundle.unpack(memoryview(bytearray(b"".join(said.buffers))))
+    return bundle.unpack(fetch(link, subject, "result", said.size, said.result, stop))
 
 
 def fetch(

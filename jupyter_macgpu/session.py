@@ -7,8 +7,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .fetching import fetch
-from .wire import bundle
+from .fetching import bring
 from .wire import messages as m
 from .wire.errors import WorkerError
 
@@ -68,11 +67,4 @@ class Session:
                 known="No cell was started.",
                 next="%macgpu values shows what the worker holds.",
             )
-        if not answer.size:
-            return answer, []
-        if answer.buffers:
-            whole = memoryview(bytearray(b"".join(answer.buffers)))
-        else:
-            stored = str(answer.detail.get("stored", ""))
-            whole = fetch(self.link, stored, "result", answer.size, answer.result)
-        return answer, bundle.unpack(whole)
+        return answer, bring(self.link, answer, str(answer.detail.get("stored", "")))
