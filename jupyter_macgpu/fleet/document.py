@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -25,33 +24,12 @@ from ruamel.yaml.events import (
 )
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 
+from .problems import Problem
+
 #: Bytes. A fleet of fifty hosts takes about 10 KB.
 SIZE_LIMIT = 1 << 20
 #: What the largest honest file stays far under, and what a hostile one needs.
 _EVENT_LIMIT, _DEPTH_LIMIT, _ALIAS_LIMIT = 50_000, 16, 100
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """One mistake in a file.
-
-    Attributes
-    ----------
-    line
-        Line of the file, from 1; 0 means the file as a whole.
-    key
-        Path of the key, such as ``hosts.studio-1.slots``; may be empty.
-    text
-        What is wrong and what would be right, in one sentence.
-    """
-
-    line: int
-    key: str
-    text: str
-
-    def __str__(self) -> str:
-        place = [f"line {self.line}"] * bool(self.line) + [self.key] * bool(self.key)
-        return f"{', '.join(place)}: {self.text}" if place else self.text
 
 
 class Checker:
@@ -100,7 +78,7 @@ class Checker:
         entries: dict[str, Node] = {}
         for name_node, value in node.value:
             name, line = str(name_node.value), line_of(name_node)
-            path = f"{key}.{_short(name)}" if key else _short(name)
+            path = f"{key}.{short(name)}" if key else short(name)
             if not isinstance(name_node, ScalarNode):
                 self.note(line, key, "a key must be plain text")
             elif name in entries:
@@ -120,7 +98,7 @@ class Checker:
         if not isinstance(node, ScalarNode) or not (node.value.strip() or node.style):
             self.note(line_of(node), key, f"this must be text{_found(node)}")
         elif node.tag != "tag:yaml.org,2002:str":
-            self.note(line_of(node), key, f'this must be text; write it as "{_short(node.value)}"')
+            self.note(line_of(node), key, f'this must be text; write it as "{short(node.value)}"')
         elif not node.value.isprintable():
             self.note(line_of(node), key, "this holds a character that cannot be printed")
         elif not node.value.strip() and not may_be_empty:
@@ -150,16 +128,22 @@ class Checker:
                 self.note(line, "", "this is nested deeper, or longer, than a fleet file can be")
                 return
             if isinstance(event, (ScalarEvent, CollectionStartEvent)) and event.ctag is not None:
-                self.note(line, "", f"the tag {_short(str(event.ctag))} is not taken; leave it out")
+                self.note(line, "", f"the tag {short(str(event.ctag))} is not taken; leave it out")
             if isinstance(event, NodeEvent) and not isinstance(event, AliasEvent) and event.anchor:
                 if event.anchor in anchors:
-                    self.note(line, "", f"the anchor &{_short(event.anchor)} stands twice")
+                    self.note(line, "", f"the anchor &{short(event.anchor)} stands twice")
                 anchors.add(event.anchor)
 
 
 def line_of(node: Node) -> int:
     """Return the line that a node begins on, from 1."""
     return int(node.start_mark.line) + 1
+
+
+def short(text: str) -> str:
+    """Return a text of the file as a message may hold it: printable, and not long."""
+    printable = "".join(c if c.isprintable() else "?" for c in text)
+    return printable if len(printable) <= 40 else printable[:37] + "..."
 
 
 def _reader() -> YAML:
@@ -179,10 +163,5 @@ def _unknown(name: str, valid: Iterable[str], later: Iterable[str]) -> str:
 
 def _found(node: Node) -> str:
     if isinstance(node, ScalarNode):
-        return f", not {_short(node.value)!r}" if node.value.strip() else "; it is empty"
+        return f", not {short(node.value)!r}" if node.value.strip() else "; it is empty"
     return ", not a mapping" if isinstance(node, MappingNode) else ", not a list"
-
-
-def _short(text: str) -> str:
-    printable = "".join(c if c.isprintable() else "?" for c in text)
-    return printable if len(printable) <= 40 else printable[:37] + "..."

@@ -28,6 +28,15 @@ REFUSED = {
     "both at once": ("%%macgpu\nprint(made, locked)", ["made", "locked['model'][0]"]),
     "too large": ("%%macgpu\nprint(vast.sum())", ["vast", "GiB", "--yes"]),
     "environment variable": ("%%macgpu --setenv NOT_SET_HERE\n1", ["NOT_SET_HERE"]),
+    "no such file": ("%%macgpu --files no-such.csv\n1", ["no-such.csv", "There is no"]),
+    "no such file to put": ("%macgpu put no-such.csv", ["no-such.csv", "There is no"]),
+    "nothing to put": ("%macgpu put", ["PATH"]),
+    "no plain file": ("%macgpu put /dev/null", ["/dev/null", "not a plain file"]),
+    "a pattern that fits nothing": ("%macgpu put no-such*.csv", ["no-such*.csv"]),
+    "a path out of the folder": ("%macgpu get ../../id_rsa", ["leads out of"]),
+    "an absolute path": ("%macgpu get /etc/passwd", ["absolute"]),
+    "a file that is not there": ("%macgpu get no-such.pt", ["no-such.pt", "%macgpu files"]),
+    "a target out of the folder": ("%macgpu put README.md --to ../up", ["../up", "leads out"]),
     "unknown verb": ("%macgpu stats", ["stats", "Did you mean status?"]),
     "unknown run": ("%macgpu attach ffff", ["ffff", "%macgpu runs"]),
     "unknown setting": ("%macgpu config speed=9", ["speed", "return"]),
@@ -82,6 +91,50 @@ def test_a_fleet_file_with_errors_names_all_of_them(state, tmp_path, monkeypatch
         for word in (str(file), "transprt", "transport", "slots", "line 3", "line 4"):
             assert word in ran.text
         opened.run("1 + 1").error_is(None)
+
+
+#: Text of a fleet file, its mode, and words that the error must have.
+BAD_FLEETS = {
+    "tag": ("version: 1\nhosts: !!python/object:os.x {a: {}}\n", 0o600, ["line 2", "tag"]),
+    "port": ("version: 1\nhosts: {a: {port: 65536}}\n", 0o600, ["hosts.a.port", "1 to 65535"]),
+    "user": ("version: 1\nhosts: {a: {user: root;}}\n", 0o600, ["hosts.a.user", "user's name"]),
+    "hostkey": ("version: 1\nhosts: {a: {hostkey: x}}\n", 0o600, ["a.hostkey", "SHA256:"]),
+    "option for a name": (
+        "version: 1\nhosts: {a: {hostname: -oProxyCommand=id}}\n",
+        0o600,
+        ["hosts.a.hostname", "host name"],
+    ),
+    "relative path": ("version: 1\ndefaults: {identity_file: ../id}\n", 0o600, ["~/", "hosts"]),
+    "written by others": ("version: 1\nhosts: {a: {}}\n", 0o666, ["chmod go-w"]),
+}
+
+
+@pytest.mark.parametrize("case", BAD_FLEETS)
+def test_a_bad_fleet_file_is_refused_and_the_notebook_stays_well(
+    state, tmp_path, monkeypatch, case
+):
+    text, mode, words = BAD_FLEETS[case]
+    file = tmp_path / "fleet.yaml"
+    file.write_text(text)
+    file.chmod(mode)
+    monkeypatch.setenv("MACGPU_FLEET", str(file))
+    with notebook() as opened:
+        ran = opened.run("%%macgpu\n1").error_is(MacGPUError)
+        for word in [str(file), *words]:
+            assert word in ran.text
+        opened.run("1 + 1").error_is(None)
+
+
+def test_a_fleet_file_beside_the_notebook_is_named_and_not_used(state, tmp_path, monkeypatch):
+    folder = tmp_path / "cloned"
+    folder.mkdir()
+    (folder / "macgpu.yaml").write_text("version: 1\nhosts: {elsewhere: {}}\n")
+    monkeypatch.chdir(folder)
+    with notebook() as opened:
+        ran = opened.run("%%macgpu --dry-run\n1").error_is(None)
+        assert "this-machine" in ran.text
+        ran = opened.run("%%macgpu --on elsewhere\n1").error_is(MacGPUError)
+        assert "macgpu allow" in ran.text
 
 
 def test_a_name_that_no_text_shows_is_answered_with_the_way_to_ship_it(book):
