@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .commands import list_runs
-from .extension import reach
 from .fleet.hosts import THIS_MACHINE, Fleet
 from .pool import Pool
+from .reach import Reach, nobody_to_ask
 from .wire.errors import MacGPUError
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def _embedded_default() -> Iterator[None]:
     """Let the notebook's kernel see this machine alone, whatever fleet the user has."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "macgpu.yaml"
+        file.touch(mode=0o600)  # A file that a group may write is refused.
         file.write_text(f"version: 1\nhosts: {{{THIS_MACHINE.name}: {{transport: local}}}}\n")
         os.environ["MACGPU_FLEET"] = str(file)
         yield
@@ -106,7 +107,7 @@ def _shown(outputs: Iterable[Any]) -> list[str]:
 
 
 def _conclude(started: float) -> None:
-    pool = Pool(Fleet(hosts=(THIS_MACHINE,)), reach, "")
+    pool = Pool(Fleet(hosts=(THIS_MACHINE,)), Reach(nobody_to_ask), "")
     age = time.time() - started
     try:
         runs = [row for row in list_runs(pool) if float(row["age"] or 0) <= age + 1]

@@ -43,6 +43,12 @@ BLINK = 0.1
 _ACK_EVERY = 16 * 1024
 #: Broken messages of one run's host after which it is not asked again.
 _FAULTS = 5
+#: Refused logins of one run's host after which it is not asked again: some hosts shut out an
+#: address that is refused often.
+_REFUSALS = 1
+#: Bytes of inputs up to which they travel inside the first message. What is larger is sent in
+#: parts, between which an interrupt finds its way on a slow link.
+_INLINE = 64 * 1024
 
 
 class Show(Protocol):
@@ -125,8 +131,7 @@ class Execution:
         self._asking = 0
         self._reply: tuple[int, m.InputReply] | None = None
         self._attaching = False
-        self._faults = 0
-        self._heard = time.monotonic()
+        self._faults = self._refusals = 0
         self._pinged = 0.0
 
     def drive(self) -> Outcome:
@@ -156,9 +161,8 @@ class Execution:
             except (TransportError, RemoteProtocolError) as error:
                 self._faults += isinstance(error, RemoteProtocolError)
                 if self._reserved is None:
-                    raise TransportError(
-                        error.what, known=NOTHING_SENT, kept=ALL_KEPT, next=error.next
-                    ) from error
+                    error.known, error.kept = NOTHING_SENT, ALL_KEPT
+                    raise
                 if self._faults > _FAULTS:
                     raise
                 lost_at = lost_at or time.monotonic()
@@ -168,7 +172,6 @@ class Execution:
 
     def _begin(self, first: bool) -> None:
         hello = self._link.connect()
-        self._heard = time.monotonic()
         if first and self._submission is not None:
             self._reserved = (hello.boot, hello.store)
             self._submit()
@@ -180,7 +183,7 @@ class Execution:
     def _submit(self) -> None:
         assert self._submission is not None
         message, pieces = self._submission.message, self._submission.pieces
-        if message.size <= m.INLINE:
+        if message.size <= _INLINE:
             whole = b"".join(pieces)
             message = replace(message, buffers=(whole,))
         else:
@@ -189,7 +192,9 @@ class Execution:
 
     def _pause(self, error: MacGPUError, lost_at: float) -> None:
         away = time.monotonic() - lost_at
-        if away > PATIENCE or (away > PROMPT and self._interrupts.take()):
+        self._refusals += isinstance(error, TransportError) and error.lasting
+        given_up = away > PATIENCE or self._refusals > _REFUSALS
+        if given_up or (away > PROMPT and self._interrupts.take()):
             raise RunUnknown(
                 f"{self._link.host} has not answered for {away:.0f} s ({error.what})",
                 known=f"Run {self.run[:8]} may be going on there. It was not repeated.",
@@ -208,7 +213,6 @@ class Execution:
             if message is None:
                 self._mind_the_silence()
                 continue
-            self._heard = time.monotonic()
             end = self._heed(message)
             if end is not None:
                 return end
@@ -326,9 +330,9 @@ class Execution:
             self._upload = None
 
     def _mind_the_silence(self) -> None:
-        silent = time.monotonic() - self._heard
+        silent = time.monotonic() - self._link.heard
         if silent > SILENCE:
-            self._link.close()
+            self._link.drop()
             raise ConnectionLost(f"{self._link.host} has been silent for {silent:.0f} s.")
         if silent > HEARTBEAT and time.monotonic() - self._pinged > HEARTBEAT:
             self._pinged = time.monotonic()

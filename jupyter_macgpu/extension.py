@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
+import getpass
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 from .cell import Cell, Dialect
@@ -14,10 +17,10 @@ from .notebook import RunningCell, kernel_id, notebook_name
 from .options import CellOptions, parse_cell
 from .outputs import Publisher, Rendering
 from .pool import Pool
+from .reach import Reach
 from .reading import names_read
 from .run import Result, attach, run_cell
 from .settings import Settings
-from .transport.local import LocalTransport
 from .verdicts import add_hint, error_of
 from .wire.errors import MacGPUError, RemoteError, ShownError
 from .wire.values.remote import RemoteValue
@@ -25,14 +28,7 @@ from .wire.values.remote import RemoteValue
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from .fleet.hosts import Host
     from .session import Session
-    from .transport.base import Transport
-
-
-def reach(host: Host) -> Transport:
-    """Return the transport to a host."""
-    return LocalTransport(host.name)
 
 
 class Extension:
@@ -51,6 +47,7 @@ class Extension:
         self.settings = Settings()
         self._ledger = Ledger()
         self._pool: Pool | None = None
+        self._lock = threading.Lock()
         self._publisher: Publisher | None = None
 
     @property
@@ -78,9 +75,10 @@ class Extension:
         FleetFileError
             If the fleet file cannot be used. Nothing was sent.
         """
-        if self._pool is None:
-            self._pool = Pool(load_fleet(), reach, notebook_name(self.shell))
-        return self._pool
+        with self._lock:
+            if self._pool is None:
+                self._pool = Pool(load_fleet(), Reach(self._ask), notebook_name(self.shell))
+            return self._pool
 
     def load(self) -> None:
         """Begin to listen to the shell."""
@@ -89,6 +87,7 @@ class Extension:
         self.shell.set_custom_exc((ShownError,), _show_nothing)
         RemoteValue.resolver = self.fetch
         atexit.register(self.close)
+        threading.Thread(target=self._warm, name="macgpu-warm", daemon=True).start()
 
     def unload(self) -> None:
         """Leave the shell as it was."""
@@ -213,7 +212,7 @@ class Extension:
         if error is not None:
             self._show_value(result, publisher)
             self.release()
-            add_hint(error, self.shell.user_ns)
+            add_hint(error, self.shell.user_ns, result)
             raise error from None
         publisher.settle()
         if publisher.result is None or not result.value:
@@ -226,6 +225,17 @@ class Extension:
         if publisher.result is not None and result.value:
             self.rendering.expect(result.value[0], publisher.result)
             sys.displayhook(result.value[0])
+
+    def _warm(self) -> None:
+        """Connect while the user reads or types. What is wrong, the first cell says."""
+        with contextlib.suppress(MacGPUError):
+            self.pool.warm()
+
+    def _ask(self, prompt: str) -> str:
+        """Ask the user for a secret, if this is the thread that may."""
+        if threading.current_thread() is not threading.main_thread():
+            raise EOFError(prompt)
+        return getpass.getpass(prompt)
 
     def _record(self, message: Any, host: str) -> None:
         try:

@@ -101,7 +101,7 @@ def fetch(
 
 
 def _next_part(link: Link, stream: str, subject: str, stop: Callable[[], object]) -> m.Part:
-    deadline = time.monotonic() + SILENCE
+    asked = time.monotonic()
     while True:
         if stop():
             _leave(link, subject)
@@ -110,8 +110,8 @@ def _next_part(link: Link, stream: str, subject: str, stop: Callable[[], object]
             return message
         if isinstance(message, m.Refused) and message.subject == subject:
             raise RunLost(f"{link.host}: {message.text}.")
-        if message is None and time.monotonic() > deadline:
-            link.close()
+        if message is None and time.monotonic() - max(asked, link.heard) > SILENCE:
+            link.drop()
             raise ConnectionLost(f"{link.host} has been silent for {SILENCE:.0f} s.")
 
 

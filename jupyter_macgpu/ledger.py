@@ -17,14 +17,19 @@ if TYPE_CHECKING:
     from .wire import messages as m
 
 
-def ledger_path() -> Path:
-    """Return the file: beside the hosts' stores, but the notebook side's own."""
+def state_folder() -> Path:
+    """Return the folder of all our state on this machine; hosts' stores are in it too."""
     if "MACGPU_STATE" in os.environ:
-        return Path(os.environ["MACGPU_STATE"]) / "ledger"
+        return Path(os.environ["MACGPU_STATE"])
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "macgpu" / "ledger"
+        return Path.home() / "Library" / "Application Support" / "macgpu"
     base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(base) / "macgpu" / "ledger"
+    return Path(base) / "macgpu"
+
+
+def ledger_path() -> Path:
+    """Return the file."""
+    return state_folder() / "ledger"
 
 
 class Ledger:

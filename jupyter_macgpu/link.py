@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -21,13 +22,18 @@ if TYPE_CHECKING:
 GREETING = 20.0
 #: How often a host is tried that hangs up before its hello: its supervisor may just have left.
 _ATTEMPTS = 3
+#: Seconds without a byte after which a connection is tried before it is relied on: this machine
+#: may have slept, or changed its network.
+_STALE = 20.0
+#: Seconds that such a trial may take.
+_TRIAL = 2.0
 
 
 class Link:
     """A connection to one host, which may be lost and opened again.
 
-    Used by one thread at a time, and never by a forked child: a child that inherits it
-    neither speaks over it nor closes it.
+    `connect` and `rest` may be called by any thread; all else by one thread at a time, after its
+    `connect`. A forked child that inherits it neither speaks over it nor closes it.
 
     Parameters
     ----------
@@ -46,6 +52,9 @@ class Link:
         self._connection: Connection | None = None
         self._mentioned = b""
         self._pid = os.getpid()
+        self._lock = threading.RLock()
+        #: When the last byte came, and when there last was a use for it; `time.monotonic`.
+        self.heard = self.used = 0.0
 
     @property
     def host(self) -> str:
@@ -70,23 +79,21 @@ class Link:
                 f"This is a forked child of the kernel that is connected to {self.host}.",
                 next="Use %%macgpu in the notebook itself, not in a process that it started.",
             )
-        for left in reversed(range(_ATTEMPTS)):
-            try:
-                if self._channel is None:
-                    self._open()
-                break
-            except ConnectionLost as error:
-                self.close()
-                if not left:
-                    raise ConnectionLost(
-                        f"{self.host} hung up before it said hello.",
-                        known=NOTHING_SENT,
-                        kept=ALL_KEPT,
-                        next="Run the cell again; if it comes again, look at the log of the host's "
-                        "supervisor.",
-                    ) from error
+        with self._lock:
+            self.used = time.monotonic()
+            if self._channel is not None and self.used - self.heard > _STALE:
+                self._try_out()
+            if self._channel is None:
+                self._open_patiently()
         assert self.hello is not None
         return self.hello
+
+    def rest(self, idle: float) -> None:
+        """Close the connection if there was no use for it for `idle` seconds."""
+        with self._lock:
+            unused = time.monotonic() - max(self.used, self.heard)
+            if self._channel is not None and unused > idle:
+                self.drop()
 
     def say(self, message: m.Message) -> None:
         """Send a message.
@@ -99,6 +106,7 @@ class Link:
         channel, connection = self._both()
         try:
             mentioned, self._mentioned = self._mentioned, b""
+            self.used = time.monotonic()
             channel.send(connection.send(message) + mentioned)
         except BaseException:  # an interrupt too leaves half a frame
             self.close()
@@ -125,6 +133,7 @@ class Link:
                 data = channel.receive(timeout)
                 if data is None:
                     return None
+                self.heard = time.monotonic()
                 connection.receive(data)
         except BaseException:  # an interrupt too may lose what was just read
             self.close()
@@ -157,6 +166,35 @@ class Link:
             with contextlib.suppress(ConnectionLost):
                 channel.send(mentioned)
             channel.close()
+
+    def drop(self) -> None:
+        """Close the connection and all that is beneath it: it is of no use any more."""
+        self.close()
+        if os.getpid() == self._pid:
+            self.transport.close()
+
+    def _try_out(self) -> None:
+        try:
+            self.say(m.Ping(number=0))
+            self.await_message(lambda message: isinstance(message, m.Pong), _TRIAL)
+        except TransportError:
+            self.drop()
+
+    def _open_patiently(self) -> None:
+        for left in reversed(range(_ATTEMPTS)):
+            try:
+                self._open()
+                return
+            except ConnectionLost as error:
+                self.close()
+                if not left:
+                    raise ConnectionLost(
+                        f"{self.host} hung up before it said hello.",
+                        known=NOTHING_SENT,
+                        kept=ALL_KEPT,
+                        next="Run the cell again; if it comes again, look at the log of the host's "
+                        "supervisor.",
+                    ) from error
 
     def _open(self) -> None:
         self._channel = self.transport.open()

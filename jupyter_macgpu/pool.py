@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import os
 import secrets
+import threading
 from typing import TYPE_CHECKING
 
 from .link import Link
-from .placement import Needs, Placement, place
+from .placement import Needs, Placement, only, place, shortlist
+from .scouting import Scouts
 from .session import Session
 from .wire import messages as m
 from .wire.errors import MacGPUError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from .fleet.hosts import Fleet, Host
-    from .transport.base import Transport
+    from .reach import Reach
+    from .placement import Answer
+
+#: Seconds without use after which a connection is closed: a Mac takes 42 SSH sessions in all.
+IDLE = 60.0
+#: Seconds within which every step to a host has ended, well or not.
+_ALL = 120.0
+#: Seconds between two looks for such connections.
+_ROUND = 5.0
 
 
 class Pool:
@@ -27,38 +37,97 @@ class Pool:
     fleet
         The hosts.
     reach
-        Makes the transport to a host.
+        The way to each of them.
     notebook
         Name of the notebook; ``""`` if it has none that outlives the kernel.
     """
 
-    def __init__(self, fleet: Fleet, reach: Callable[[Host], Transport], notebook: str) -> None:
+    def __init__(self, fleet: Fleet, reach: Reach, notebook: str) -> None:
         self.fleet = fleet
         self.client = secrets.token_hex(16)
         self.notebook = notebook or self.client
         self.current: Session | None = None
-        self._reach = reach
+        self.reach = reach
         self._sessions: dict[str, Session] = {}
+        self._lock = threading.Lock()
+        self._scouts = Scouts(lambda host: self.session(host).link)
+        self._closed = threading.Event()
+        self._resting: threading.Thread | None = None
         self._pid = os.getpid()
 
-    def lease(self, needs: Needs) -> tuple[Session, Placement]:
+    def lease(self, needs: Needs, say: Callable[[str], None]) -> tuple[Session, Placement]:
         """Return the session in which a cell is to run, and why there.
+
+        Parameters
+        ----------
+        say
+            Told if the notebook moves to another host.
+
+        Raises
+        ------
+        PlacementError
+            If no host will do. Nothing was sent.
+        TransportError
+            If the only host that will do cannot be reached. Nothing was sent.
+        """
+        before = self.current
+        placement = self.decide(needs)
+        self.current = self.session(placement.host)
+        if before is not None and before is not self.current and before.announced:
+            left = "its working folder and what lives in its worker stay there"
+            say(f"macgpu: from {before.host.name} to {placement.host.name}; {left}")
+        return self.current, placement
+
+    def decide(self, needs: Needs) -> Placement:
+        """Choose the host of a cell, after asking those that come into question.
 
         Raises
         ------
         PlacementError
             If no host will do. Nothing was sent.
         """
-        placement = place(self.fleet.hosts, needs)
-        self.current = self.session(placement.host)
-        return self.current, placement
+        hosts = shortlist(self.fleet.hosts, needs, self.fleet.notice)
+        if len(hosts) == 1:
+            return only(hosts[0], needs)
+        if hosts[0].name == needs.affinity:
+            # Only if the notebook's own host cannot be reached are others asked.
+            answers = self._scouts.answers(hosts[:1])
+            if answers[hosts[0].name].error is None:
+                return place(hosts, answers, needs)
+        return place(hosts, self._scouts.answers(hosts), needs)
+
+    def ask(self, hosts: Sequence[Host]) -> dict[str, Answer]:
+        """Ask hosts at once, and return all answers, errors included."""
+        return self._scouts.answers(hosts, fresh=_ALL)
+
+    def reachable(self) -> list[Host]:
+        """Return the hosts that answer.
+
+        Raises
+        ------
+        PlacementError
+            If none does; each one's reason is in it.
+        """
+        answers = self.ask(self.fleet.hosts)
+        place(self.fleet.hosts, answers, Needs())
+        return [host for host in self.fleet.hosts if answers[host.name].error is None]
+
+    def warm(self) -> None:
+        """Begin to connect to the hosts that a first cell would ask, in the background."""
+        hosts = shortlist(self.fleet.hosts, Needs())
+        self._scouts.send([host for host in hosts if host.transport == "ssh"])
 
     def session(self, host: Host) -> Session:
         """Return this kernel's session on a host, made at its first use."""
-        if host.name not in self._sessions:
-            link = Link(self._reach(host), self.client, self.notebook)
-            self._sessions[host.name] = Session(host=host, link=link)
-        return self._sessions[host.name]
+        with self._lock:
+            if host.name not in self._sessions:
+                link = Link(self.reach.transport(host), self.client, self.notebook)
+                environment = self.reach.environment(host)
+                self._sessions[host.name] = Session(host=host, link=link, environment=environment)
+                if host.transport == "ssh" and self._resting is None:
+                    self._resting = threading.Thread(target=self._rest, daemon=True)
+                    self._resting.start()
+            return self._sessions[host.name]
 
     def sessions(self) -> list[Session]:
         """Return the sessions that were used, newest last."""
@@ -82,6 +151,7 @@ class Pool:
         """End this kernel's sessions; runs that live go on."""
         if os.getpid() != self._pid:
             return
+        self._closed.set()
         for session in self._sessions.values():
             try:
                 if session.link.open:
@@ -89,7 +159,12 @@ class Pool:
             except MacGPUError:
                 continue
             finally:
-                session.link.close()
+                session.link.drop()
+
+    def _rest(self) -> None:
+        while not self._closed.wait(_ROUND):
+            for session in self.sessions():
+                session.link.rest(IDLE)
 
 
 def runs_in(answer: m.Message) -> list[dict[str, object]]:

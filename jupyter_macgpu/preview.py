@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 from typing import TYPE_CHECKING, Any
 
+from .gathering import gather
 from .run import needs_of, read
 from .wire.values.refusals import type_name
 from .wire.values.remote import format_size
@@ -25,10 +26,8 @@ def preview(cell: Cell, namespace: dict[str, Any], options: CellOptions, pool: P
     InputError, PlacementError
         As running it would.
     """
-    from .placement import place
-
     inputs = read(cell, namespace, options)
-    placement = place(pool.fleet.hosts, needs_of(inputs, options, pool))
+    placement = pool.decide(needs_of(inputs, options, pool))
     capture = inputs.capture
     total = sum(capture.nbytes.values()) + len(capture.stream)
     lines = [f"would run on {placement.host.name} ({placement.reason})"]
@@ -38,6 +37,10 @@ def preview(cell: Cell, namespace: dict[str, Any], options: CellOptions, pool: P
         lines.append(f"  {name}: {type_name(type(namespace[name]))}, {format_size(size)}")
     if len(largest) > _ROWS:
         lines.append(f"  and {len(largest) - _ROWS} more")
+    if options.files:
+        gathered = gather(options.files, yes=options.yes)
+        what = f"{len(gathered.files)} files there, {format_size(gathered.size)}"
+        lines.append(f"would put {what}, if they have changed")
     lines += [f"  note: {note}" for note in capture.notes]
     lacking = [name for name in inputs.free if not hasattr(builtins, name)]
     if lacking:

@@ -53,13 +53,15 @@ class KnownRun:
 def known_runs(pool: Pool, notebook: str = "") -> list[KnownRun]:
     """Return the runs of all hosts, oldest first on each: of a notebook, or all for ``""``.
 
+    Hosts that cannot be reached are passed over, unless none can.
+
     Raises
     ------
-    TransportError
-        If a host cannot be reached.
+    PlacementError
+        If no host can be reached.
     """
     found = []
-    for host in pool.fleet.hosts:
+    for host in pool.reachable():
         session = pool.session(host)
         rows = pool.runs(host, notebook)
         found += [KnownRun(session=session, row=dict(row)) for row in rows]

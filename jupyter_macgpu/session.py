@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +26,8 @@ class Session:
     ----------
     session
         Its id there: 32 hexadecimal digits.
+    environment
+        What its worker runs in; fixed at its first run.
     announced
         Whether the user was told that cells run here.
     """
@@ -34,12 +35,8 @@ class Session:
     host: Host
     link: Link
     session: str = field(default_factory=lambda: secrets.token_hex(16))
+    environment: dict[str, Any] = field(default_factory=dict)
     announced: bool = False
-
-    @property
-    def environment(self) -> dict[str, Any]:
-        """What the session's worker runs in; fixed at its first run."""
-        return {"python": self.host.python or sys.executable}
 
     def operate(self, action: str, **detail: Any) -> tuple[m.Operated, list[memoryview]]:
         """Do something with the session's live values; return the answer and its parts.

@@ -48,3 +48,6 @@ class Transport(Protocol):
         TransportError
             If the host cannot be reached.
         """
+
+    def close(self) -> None:
+        """End at once what the channels were on; the next `open` begins anew."""

@@ -61,6 +61,9 @@ class LocalTransport:
             theirs.close()
         return SocketChannel(ours, self.name, lambda: _reap(door))
 
+    def close(self) -> None:
+        """Do nothing: each channel stands alone. See `base.Transport`."""
+
 
 def login_environment() -> dict[str, str]:
     """Return the variables that a login to this machine would see."""

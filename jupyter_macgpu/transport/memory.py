@@ -31,3 +31,6 @@ class MemoryTransport:
         ours, theirs = socket.socketpair()
         self._serve(theirs)
         return SocketChannel(ours, self.name)
+
+    def close(self) -> None:
+        """Do nothing: each channel stands alone. See `base.Transport`."""

@@ -1,17 +1,18 @@
 """Bulk: many bytes beside small messages, so that a cancel is never stuck behind them.
 
 The receiver acknowledges what it has taken (`Credit`); the sender keeps at most a window of bytes
-unacknowledged, and the window follows the measured rate: about a quarter of a second's worth,
-at least 32 KiB. On a link of 128 KiB/s a cancel then waits for at most 0.25 s of bulk instead of
-for all of it.
+unacknowledged, and the window follows the measured rate: about a quarter of a second's worth.
+On a link of 128 KiB/s a cancel then waits for at most 0.25 s of bulk instead of for all of it.
 """
 
 from __future__ import annotations
 
 #: Bytes of one part at most.
 PART = 256 * 1024
+#: The window before anything is measured, in bytes: two seconds' worth at 64 kbit/s.
+FIRST_WINDOW = 16 * 1024
 #: The smallest window, in bytes.
-MIN_WINDOW = 32 * 1024
+MIN_WINDOW = 4 * 1024
 #: The largest window, in bytes: past it a faster link gains nothing.
 MAX_WINDOW = 64 * 1024 * 1024
 #: Seconds of bulk that may be under way.
@@ -35,7 +36,7 @@ class Window:
         self.total = total
         self.sent = start
         self.acknowledged = start
-        self._window = float(MIN_WINDOW)
+        self._window = float(FIRST_WINDOW)
         self._first: float | None = None
         self._begin = start
 

@@ -4,7 +4,7 @@ The hierarchy::
 
     MacGPUError
     ├── ConfigError                 the user's settings
-    │   └── FleetFileError          (in `fleet.file`)
+    │   └── FleetFileError          (in `fleet.problems`)
     ├── InputError                  the cell's line and inputs, before anything is sent
     │   ├── OptionError             (in `words`) the magic's own line
     │   ├── UnknownInput            a name that -i asks for
@@ -12,6 +12,9 @@ The hierarchy::
     │   └── InputTooLarge           values that are too many bytes
     ├── PlacementError              the fleet, as it is now
     ├── TransportError              the road to one host
+    │   ├── HostKeyRefused          (in `transport.hostkeys`)
+    │   ├── LoginRefused            (in `transport.ssh.login`)
+    │   ├── DeployError             (in `transport.deploy`)
     │   └── ConnectionLost
     ├── ProtocolError               what the two sides say
     │   ├── LocalProtocolError      this side broke the rules: a bug here
@@ -156,12 +159,22 @@ class PlacementError(MacGPUError):
 
 
 class TransportError(MacGPUError):
-    """A host cannot be reached, or no longer."""
+    """A host cannot be reached, or no longer.
+
+    Attributes
+    ----------
+    lasting
+        Whether it is of no use to try again soon: somebody has to mend something first.
+    """
+
+    lasting = False
+    known, kept = NOTHING_SENT, ALL_KEPT
 
 
 class ConnectionLost(TransportError):
     """The connection to a host ended in mid-sentence."""
 
+    known, kept = MacGPUError.known, MacGPUError.kept
     next = "Attach to the run with %macgpu attach, or run the cell again with --again."
 
 

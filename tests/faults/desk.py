@@ -13,6 +13,7 @@ from jupyter_macgpu.fleet.hosts import THIS_MACHINE, Fleet
 from jupyter_macgpu.interrupts import Interrupts
 from jupyter_macgpu.options import CellOptions
 from jupyter_macgpu.pool import Pool
+from jupyter_macgpu.reach import Reach, nobody_to_ask
 from jupyter_macgpu.run import Result, run_cell
 from jupyter_macgpu.transport.local import LocalTransport
 from jupyter_macgpu.wire.errors import MacGPUError, RunUnknown
@@ -97,6 +98,17 @@ class Told:
     error: MacGPUError | None = None
 
 
+class _OneWay(Reach):
+    """Leads to one place, whatever the host."""
+
+    def __init__(self, transport: Transport) -> None:
+        super().__init__(nobody_to_ask)
+        self._transport = transport
+
+    def transport(self, host: Host) -> Transport:
+        return self._transport
+
+
 @dataclass(slots=True, kw_only=True)
 class Desk:
     """One kernel of one notebook.
@@ -105,13 +117,14 @@ class Desk:
     ----------
     namespace
         The notebook's variables.
-    transport
-        The way to this machine.
+    host, transport
+        Where its cells run, and the way there.
     busy
         Whether a cell runs.
     """
 
     notebook: str = "desk.ipynb"
+    host: Host = THIS_MACHINE
     transport: Transport = field(default_factory=LocalTransport)
     namespace: dict[str, Any] = field(default_factory=lambda: {"notes": []})
     interrupts: Interrupts = field(default_factory=Interrupts)
@@ -122,8 +135,8 @@ class Desk:
     pool: Pool = field(init=False)
 
     def __post_init__(self) -> None:
-        fleet = Fleet(hosts=(THIS_MACHINE,))
-        self.pool = Pool(fleet, self._reach, self.notebook)
+        fleet = Fleet(hosts=(self.host,))
+        self.pool = Pool(fleet, _OneWay(self.transport), self.notebook)
 
     def run(self, source: str, cell: str = "", **options: Any) -> Told:
         """Run one cell and say what became of it; never wait longer than `WATCHDOG`.
@@ -154,20 +167,17 @@ class Desk:
 
     def rows(self) -> dict[str, dict[str, Any]]:
         """Return what the supervisor says of all runs, by id."""
-        rows = self.pool.runs(THIS_MACHINE, "")
+        rows = self.pool.runs(self.host, "")
         return {str(row["run"]): dict(row) for row in rows}
 
     def attach(self, run: str, record: Record) -> m.End:
         """Follow a run to its end, into a record of its own."""
-        link = self.pool.session(THIS_MACHINE).link
+        link = self.pool.session(self.host).link
         return Execution(link, run, record, Interrupts()).drive().end
 
     def close(self) -> None:
         """End the kernel in order."""
         self.pool.close()
-
-    def _reach(self, host: Host) -> Transport:
-        return self.transport
 
     def _run(self, source: str, cell: str, options: CellOptions) -> Told:
         self.count += 1

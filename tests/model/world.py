@@ -14,7 +14,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyter_macgpu import execution, interrupts, link
+from jupyter_macgpu import execution, fetching, interrupts, link
 from jupyter_macgpu.execution import Submission
 from jupyter_macgpu.mac import carry, serve, store
 from jupyter_macgpu.wire import bulk, bundle
@@ -238,14 +238,16 @@ def modelled(world: World) -> Iterator[None]:
     )
     changes: list[tuple[types.ModuleType, str, Any]] = [
         (m, "INLINE", INLINE),
+        (bulk, "FIRST_WINDOW", WINDOW),
         (bulk, "MIN_WINDOW", WINDOW),
         (bulk, "PART", PART),
         (execution, "_ACK_EVERY", ACK),
+        (execution, "_INLINE", INLINE),
         (serve, "Worker", ModelWorker),
         (carry, "Carrier", ModelCarrier),
         (store, "sync", _sync),
         (store, "boot_id", lambda: f"boot-{world.boots}"),
-        *((module, "time", clock) for module in (execution, interrupts, link)),
+        *((module, "time", clock) for module in (execution, fetching, interrupts, link)),
     ]
     before = [(module, name, getattr(module, name)) for module, name, _ in changes]
     for module, name, value in changes:

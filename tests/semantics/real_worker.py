@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from jupyter_macgpu.cell import Cell, Dialect
-from jupyter_macgpu.extension import reach
 from jupyter_macgpu.fleet.hosts import Fleet, Host
 from jupyter_macgpu.interrupts import Interrupts
 from jupyter_macgpu.options import CellOptions
 from jupyter_macgpu.pool import Pool
+from jupyter_macgpu.reach import Reach, nobody_to_ask
 from jupyter_macgpu.run import run_cell
 from jupyter_macgpu.wire import messages as m
 
@@ -88,7 +88,7 @@ def two_workers() -> Iterator[tuple[RealRunner, RealRunner]]:
     """Start two workers on this machine, and end them."""
     names = ("first", "second")
     hosts = tuple(Host(name=name, transport="local") for name in names)
-    pool = Pool(Fleet(hosts=hosts), reach, "")
+    pool = Pool(Fleet(hosts=hosts), Reach(nobody_to_ask), "")
     try:
         yield RealRunner(pool, "first"), RealRunner(pool, "second")
     finally:

@@ -1,0 +1,79 @@
+"""Connecting to several hosts at once, so that a cell never waits for the slowest of them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from .placement import Answer
+from .wire.errors import MacGPUError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .fleet.hosts import Host
+    from .link import Link
+
+#: Seconds that a cell waits for more hosts when one has answered.
+FRESH = 0.3
+#: Seconds between two looks at whether somebody wants to stop waiting.
+_BLINK = 0.1
+
+
+class Scouts:
+    """One thread a host that is being connected to; what they found.
+
+    Parameters
+    ----------
+    link_to
+        Gives the link to a host.
+    """
+
+    def __init__(self, link_to: Callable[[Host], Link]) -> None:
+        self._link_to = link_to
+        self._news = threading.Condition()
+        self._answers: dict[str, Answer] = {}
+        self._out: set[str] = set()
+
+    def send(self, hosts: Sequence[Host]) -> None:
+        """Begin to connect to those hosts that are not being connected to already."""
+        for host in hosts:
+            with self._news:
+                if host.name in self._out:
+                    continue
+                self._out.add(host.name)
+                self._answers.pop(host.name, None)
+            threading.Thread(
+                target=self._go, args=(host,), name=f"macgpu-{host.name}", daemon=True
+            ).start()
+
+    def answers(self, hosts: Sequence[Host], fresh: float = FRESH) -> dict[str, Answer]:
+        """Ask hosts, and return what is known when one has answered and the others had time.
+
+        Parameters
+        ----------
+        fresh
+            Seconds from now that the others have, once one has answered.
+        """
+        asked = time.monotonic()
+        self.send(hosts)
+        with self._news:
+            while True:
+                known = {h.name: self._answers[h.name] for h in hosts if h.name in self._answers}
+                well = [answer for answer in known.values() if answer.error is None]
+                left = asked + fresh - time.monotonic()
+                if len(known) == len(hosts) or (well and left <= 0):
+                    return known
+                self._news.wait(min(_BLINK, left) if well else _BLINK)
+
+    def _go(self, host: Host) -> None:
+        try:
+            hello = self._link_to(host).connect()
+            answer = Answer(live=int(hello.detail.get("live", 0)))
+        except MacGPUError as error:
+            answer = Answer(error=error)
+        with self._news:
+            self._out.discard(host.name)
+            self._answers[host.name] = answer
+            self._news.notify_all()

@@ -1,0 +1,193 @@
+"""The transport over SSH: one connection a host and process, the door behind each channel."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from ...wire.errors import ConnectionLost
+from .. import deploy
+from ..preface import Preface, Said, Spoke
+from .channel import SshChannel
+from .config import ClientConfig
+from .connection import SshConnection
+from .login import Keyring
+from .route import route_to
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from ...fleet.hosts import Host
+
+
+class Ways:
+    """Makes transports that share the opened keys.
+
+    Parameters
+    ----------
+    ask
+        Asks the user for a passphrase; raises if there is nobody to ask.
+    locks
+        The folder of the locks that keep handshakes of several processes apart.
+    """
+
+    def __init__(self, ask: Callable[[str], str], locks: Path) -> None:
+        self.keyring = Keyring(ask)
+        self.locks = locks
+
+    def to(self, host: Host) -> SshTransport:
+        """Return the transport to a host."""
+        return SshTransport(host, self)
+
+
+class SshTransport:
+    """The way to one host over SSH.
+
+    Parameters
+    ----------
+    host
+        An entry of the fleet file.
+    ways
+        What transports share.
+    """
+
+    def __init__(self, host: Host, ways: Ways) -> None:
+        self.name = host.name
+        self._host = host
+        self._ways = ways
+        self._connection: SshConnection | None = None
+        self._bare = self._looked_after = False
+        self._lock = threading.Lock()
+
+    @property
+    def round_trip(self) -> float:
+        """Seconds that connecting the socket took: about one round trip."""
+        return self._connection.round_trip if self._connection is not None else 0.0
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is a connection, as far as is known."""
+        return self._connection is not None and self._connection.alive
+
+    def open(self) -> DoorChannel:
+        """Open a channel to the host's supervisor. See `base.Transport`.
+
+        Where the host lacks our code, the channel finds out, and the next `open` brings it.
+
+        Raises
+        ------
+        TransportError
+            If the host cannot be reached, is not who it should be, or refuses the login.
+        """
+        with self._lock:
+            connection = self._connected()
+            if self._bare:
+                self._bring(connection)
+            channel = self._execute(connection)
+            channel.send(deploy.greeting(self._host.python or ""))
+            return DoorChannel(channel, self)
+
+    def bare(self) -> None:
+        """Note that the host lacks our code. Called by its channel."""
+        self._bare = True
+
+    def opened(self) -> None:
+        """Note that the door was opened. Called by its channel."""
+        self._looked_after = False
+
+    def silent(self, preface: Preface) -> None:
+        """Note that a channel ended before the door said a word. Called by it.
+
+        Raises
+        ------
+        DeployError
+            If it is not the connection that ended, and what is there was looked at before.
+        """
+        if not self.alive:
+            return
+        if self._looked_after:
+            raise deploy.silence(preface, self.name)
+        # What was put there may be damaged: the installer looks at every file.
+        self._bare = self._looked_after = True
+
+    def close(self) -> None:
+        """End the connection at once. See `base.Transport`."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _connected(self) -> SshConnection:
+        if self._connection is not None and not self._connection.alive:
+            self.close()
+        if self._connection is None:
+            route = route_to(self._host, ClientConfig())
+            self._connection = SshConnection(route, self._ways.keyring, self._ways.locks)
+        return self._connection
+
+    def _execute(self, connection: SshConnection) -> SshChannel:
+        return SshChannel(connection, connection.execute(deploy.door_command()))
+
+    def _bring(self, connection: SshConnection) -> None:
+        channel = self._execute(connection)
+        try:
+            deploy.install(channel, self.name, self._host.python or "")
+        except ConnectionLost as error:
+            if connection.alive:
+                raise deploy.silence(Preface(), self.name) from error
+            raise
+        finally:
+            channel.close()
+        self._bare = False
+
+
+class DoorChannel:
+    """A channel through the door: what stands before the supervisor's first byte is read off.
+
+    Parameters
+    ----------
+    channel
+        To the door.
+    transport
+        Is told if the host lacks our code.
+    """
+
+    def __init__(self, channel: SshChannel, transport: SshTransport) -> None:
+        self._channel = channel
+        self._transport = transport
+        self._preface: Preface | None = Preface()
+        self.send = channel.send
+        self.close = channel.close
+
+    def receive(self, timeout: float) -> bytes | None:
+        """Return bytes as they come. See `base.Channel`.
+
+        Raises
+        ------
+        ConnectionLost
+            If the channel is over, or the host lacks our code.
+        DeployError
+            If the door says why it cannot be opened.
+        """
+        if self._preface is None:
+            return self._channel.receive(timeout)
+        try:
+            data = self._channel.receive(timeout)
+        except ConnectionLost as error:
+            self._transport.silent(self._preface)
+            raise error
+        if data is None:
+            return None
+        said = self._preface.feed(data)
+        if said is None:
+            return None
+        if isinstance(said, Spoke):
+            self._preface = None
+            self._transport.opened()
+            return said.data
+        if isinstance(said, Said) and said.word == "need":
+            self._transport.bare()
+            raise ConnectionLost(f"{self._transport.name} lacks the code of this version.")
+        if isinstance(said, Said) and said.word == "again":
+            raise ConnectionLost(f"The supervisor of {self._transport.name} was just leaving.")
+        raise deploy.refusal(said, self._transport.name)
