@@ -47,6 +47,8 @@ class CellOptions:
         Name of the run, for ``attach``, ``cancel`` and ``logs``.
     setenv
         Environment variables of the notebook that the cell may see.
+    files
+        Paths and patterns of files that are put beside the cell before it runs.
     """
 
     on: str | None = None
@@ -60,6 +62,7 @@ class CellOptions:
     dry_run: bool = False
     name: str | None = None
     setenv: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
 
 
 def parse_cell(line: str) -> CellOptions:
@@ -164,6 +167,12 @@ def _environment_name(text: str) -> tuple[str, ...]:
     return (text,)
 
 
+def _path(text: str) -> tuple[str, ...]:
+    if "\x00" in text:
+        raise Unreadable("this is not the path of a file", "Write --files PATH once for each.")
+    return (text,)
+
+
 CELL_OPTIONS: tuple[Option, ...] = (
     Option(names=("--on",), field="on", value="HOST", read=_host, help="run on this host"),
     Option(
@@ -209,6 +218,14 @@ CELL_OPTIONS: tuple[Option, ...] = (
         repeats=True,
         help="let the cell see this environment variable of the notebook",
     ),
+    Option(
+        names=("--files",),
+        field="files",
+        value="PATH",
+        read=_path,
+        repeats=True,
+        help="put this file or folder beside the cell first, if it has changed",
+    ),
 )
 
 _NOT_YET = (
@@ -217,7 +234,6 @@ _NOT_YET = (
     "--detach",
     "--engine",
     "--env",
-    "--files",
     "--hosts",
     "--mem",
     "--prefer",

@@ -21,8 +21,12 @@ from typing import TYPE_CHECKING, Any
 from .devices import check_devices
 from .execution import Execution, Outcome
 from .fetching import fetch
+from .folder import Talk
+from .gathering import gather
+from .getting import wrote_line
 from .inputs import Inputs, read_inputs
 from .placement import Needs
+from .putting import put
 from .submission import submission as make_submission
 from .wire import bundle
 from .wire import messages as m
@@ -95,16 +99,19 @@ def run_cell(
     Raises
     ------
     InputError
-        If a variable cannot be shipped. Nothing was sent.
+        If a variable or a file cannot be shipped. Nothing was sent.
+    FilesError
+        If a file of ``--files`` does not arrive. No run was started.
     PlacementError
         If no host can take the cell. Nothing was sent.
     RunRefused, RunLost, RunUnknown, ResultLeft
         As `Execution.drive` says.
     """
     inputs = read(cell, namespace, options)  # 1 capture
-    session, placement = pool.lease(needs_of(inputs, options, pool))  # 2 place
+    session, placement = pool.lease(needs_of(inputs, options, pool), show.notice)  # 2 place
     placed(session)
     _mind_devices(inputs, namespace, session, show)
+    _put_files(options, session, show, interrupts)
     submission = make_submission(
         cell,
         inputs,
@@ -128,6 +135,17 @@ def _mind_devices(inputs: Inputs, namespace: dict[str, Any], session: Session, s
     devices = session.link.connect().detail.get("devices") or ["cpu"]
     for line in check_devices(inputs.capture.names, namespace, session.host.name, devices):
         show.notice(line)
+
+
+def _put_files(options: CellOptions, session: Session, show: Show, interrupts: Interrupts) -> None:
+    if not options.files:
+        return
+    gathered = gather(options.files, yes=options.yes)
+    if gathered.left_out:
+        show.notice(gathered.notice())
+    sent = put(Talk(session, interrupts.take), list(gathered.files.values()))
+    if sent.files:
+        show.notice(sent.text(session.host.name))
 
 
 def read(cell: Cell, namespace: dict[str, Any], options: CellOptions) -> Inputs:
@@ -242,7 +260,7 @@ def bind(
         for name, own in before.items():
             if namespace.get(name) is inputs[name] and not reaches(inputs[name], changed):
                 namespace[name] = own
-    notes = (*(summary.get("notes") or ()), *notes)
+    notes = (*(summary.get("notes") or ()), *notes, *wrote_line(summary.get("wrote")))
     return Result(
         run=end.run, host=host, state=end.state, summary=summary, value=value, notes=notes
     )

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .wire.errors import RemoteError, RunCancelled, RunDied, RunLost, ShownError
+from .wire.values.remote import format_size
+from .words import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,6 +18,8 @@ if TYPE_CHECKING:
     from .run import Result
 
 _MISSING = {"NameError", "UndefinedVariableError"}
+#: What a magic line takes as it is.
+_PLAIN = re.compile(r"[^\s'\"#-][^\s'\"]*")
 _QUOTED = re.compile(r"'([A-Za-z_]\w*)'")
 _MEMORY_SIGNALS = {"SIGKILL", "SIGABRT"}
 
@@ -36,18 +43,51 @@ def error_of(result: Result, shown: RemoteError | None) -> BaseException | None:
     return ShownError.rebuilt(ename, evalue, [])
 
 
-def add_hint(error: BaseException, namespace: Mapping[str, Any]) -> None:
-    """Say how a name that the worker missed is shipped, if the notebook has it.
+def add_hint(error: BaseException, namespace: Mapping[str, Any], result: Result) -> None:
+    """Say how what the worker missed is shipped, if the notebook has it: a name, or a file.
 
     A name that stands in a string only (``eval``, pandas' ``@limit``) is not seen in the
     cell's text.
     """
-    if not isinstance(error, RemoteError) or error.ename not in _MISSING:
+    if not isinstance(error, RemoteError):
+        return
+    missing = (result.summary.get("error") or {}).get("filename")
+    if missing:
+        error.traceback += file_hint(str(missing), result.host)
+    if error.ename not in _MISSING:
         return
     found = _QUOTED.search(error.evalue)
     if found and found[1] in namespace:
         name = found[1]
         error.traceback.append(f"{name} exists in the notebook: add -i {name} to ship it.")
+
+
+def file_hint(missing: str, host: str) -> list[str]:
+    """Return a line about a file that a cell did not find, if there is one of that name here.
+
+    Parameters
+    ----------
+    missing
+        The path as the cell named it; a relative one means the notebook's working folder.
+    """
+    try:
+        path = Path(missing)
+        info = path.stat()
+        known = stat.S_ISDIR(info.st_mode) or stat.S_ISREG(info.st_mode)
+    except (OSError, ValueError):
+        return []
+    if not known:
+        return []
+    size = "a folder" if stat.S_ISDIR(info.st_mode) else format_size(info.st_size)
+    name = shown(missing)
+    if name != missing:
+        return [f"{name} ({size}) exists here, not on {host}."]
+    typed = name if _PLAIN.fullmatch(name) else f"'{name}'"
+    line = f"{name} ({size}) exists here, not on {host}: %macgpu put {typed}"
+    inside = Path(os.path.normpath(path.absolute())).is_relative_to(Path.cwd())
+    if path.is_absolute() or not inside:
+        return [f"{line}, and open it there as {path.name!r}"]
+    return [f"{line}, or --files {typed}"]
 
 
 def _ended_from_outside(result: Result) -> BaseException:

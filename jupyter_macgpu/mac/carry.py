@@ -15,6 +15,7 @@ from ..wire import messages as m
 from . import effects as e
 from . import streams
 from .journal import Journal, RunLog
+from .transfers import Transfers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -65,6 +66,7 @@ class Carrier:
         self.workers: dict[str, Worker] = {}
         self.journals: dict[str, Journal] = {}
         self.bundles: dict[str, m.Buffers] = {}
+        self.files = Transfers(place)
         self.log = RunLog(place.log)
         self.leaving = False
         self._spare = -1
@@ -97,7 +99,10 @@ class Carrier:
                 if on.outgoing[message.stream].done:
                     on.outgoing.pop(message.stream).close()
         elif isinstance(message, m.Part) and message.stream in on.incoming:
-            self._part(client, message, now)
+            if message.stream.startswith("put:"):
+                self.files.part(client, message)
+            else:
+                self._part(client, message, now)
 
     def pump(self, client: Client, now: float) -> None:
         """Send a client what it has room for."""
@@ -108,12 +113,15 @@ class Carrier:
                 client.endpoint.send(message)
             if follower.finished:
                 del client.streams.followers[run]
-        for stream in client.streams.outgoing.values():
+        for stream in list(client.streams.outgoing.values()):
             for message in stream.more(now):
                 client.endpoint.send(message)
+            if stream.over:
+                del client.streams.outgoing[stream.stream]
 
     def tidy(self) -> None:
-        """Close the journals that nobody writes or reads."""
+        """Close the journals that nobody writes or reads; delete folders that nobody uses."""
+        self.files.tidy(self.workers)
         read = {run for client in self.clients.values() for run in client.streams.followers}
         for run in [run for run, file in self.journals.items() if file.closed]:
             if run not in read:
@@ -219,8 +227,8 @@ class Carrier:
         if journal.dropped:
             text = f"{journal.dropped:,} bytes of output are over the limit and not kept"
             self._append(e.Append(run=effect.run, what="notice", content={"text": text}))
+        session = self.mind.runs[effect.run].session
         if effect.path:
-            session = self.mind.runs[effect.run].session
             self._keep(e.Keep(session=session, subject=effect.run))
         end = journal.finish(
             m.End(
@@ -229,7 +237,7 @@ class Carrier:
                 state=effect.state,
                 offset=0,
                 digest="",
-                summary=effect.summary,
+                summary=effect.summary | self.files.wrote(session),
                 size=effect.size,
                 result=effect.result,
                 buffers=effect.buffers,
@@ -312,6 +320,10 @@ class Carrier:
             return (memoryview(whole), len(whole)) if whole else (None, 0)
         return None, 0
 
+    def _files(self, effect: e.Files) -> None:
+        if effect.client in self.clients:
+            self.files.do(self.clients[effect.client], effect)
+
     def _startworker(self, effect: e.StartWorker) -> None:
         self._start_worker(effect.session, effect.environment)
 
@@ -325,6 +337,7 @@ class Carrier:
         if buffers is None and not path.exists():
             buffers = self.journal(effect.run).first().buffers
         worker = self.workers[effect.session]
+        self.files.begin(effect.session)
         worker.send(
             m.Execute(
                 run=effect.run,

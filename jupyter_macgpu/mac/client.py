@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Iterator
 
     from .endpoint import Endpoint
+    from .folder import Entry
     from .streams import Follower, Incoming, Outgoing
 
 
@@ -21,6 +23,8 @@ class ClientStreams:
         self.followers: dict[str, tuple[Follower, int]] = {}
         self.outgoing: dict[str, Outgoing] = {}
         self.incoming: dict[str, Incoming] = {}
+        #: Lists of files that it has had some pages of.
+        self.lists: dict[str, Iterator[Entry]] = {}
 
     def close(self) -> None:
         """Close all files."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..wire.messages import Buffers, Message, Submit
+    from ..wire.messages import Buffers, Message, Operate, Submit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +160,14 @@ class Keep(Effect):
 
     session: str
     subject: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Files(Effect):
+    """Do something with the files of a session's folder, and answer the client."""
+
+    client: int
+    message: Operate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

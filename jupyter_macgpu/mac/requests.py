@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: How a run can be stopped from outside.
 STOPS = ("interrupt", "kill")
+#: What is done with a session's folder; it needs no worker, and does not wait for one.
+FILES = ("files", "have", "put", "get")
 #: Ids of runs and sessions; they become names of files.
 ID = re.compile(r"[0-9a-f]{32}")
 
@@ -226,7 +228,9 @@ class Requests:
 
     def _operate(self, client: int, message: m.Operate, _now: float) -> None:
         session = self._book.sessions.get(message.session)
-        if session is None or session.worker == "none":
+        if message.action in FILES and ID.fullmatch(message.session):
+            self._book.do(e.Files(client=client, message=message))
+        elif session is None or session.worker == "none":
             answer = m.Operated(operation=message.operation, error="this session has no worker")
             self._book.send(client, answer)
         elif message.action in ("restart", "close"):

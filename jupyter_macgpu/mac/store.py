@@ -80,6 +80,10 @@ class Store:
         """Return the working folder of a session's cells."""
         return self.root / "sessions" / session
 
+    def stamp(self, session: str) -> Path:
+        """Return the file whose age is that of the last use of a session's folder."""
+        return self.root / "sessions" / f"{session}.stamp"
+
     def identity(self) -> str:
         """Return the store's own random id, made at its first use.
 
@@ -109,6 +113,9 @@ class Store:
         for path in (self.root / "runs").iterdir():
             if path.suffix not in ("", ".journal", ".inputs", ".result"):
                 path.unlink(missing_ok=True)
+        for path in (self.root / "sessions").iterdir():
+            if path.suffix not in ("", ".stamp", ".gone"):
+                path.unlink(missing_ok=True)
 
 
 def default_root() -> Path:
@@ -127,6 +134,11 @@ def state_folder() -> Path:
         return Path.home() / "Library" / "Application Support" / "macgpu"
     base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(base) / "macgpu"
+
+
+def packages(digest: str) -> str:
+    """Return the folder of the packages of a digest, or the empty text where there is none."""
+    return str(state_folder() / "packages" / digest) if digest else ""
 
 
 def private(path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 #: Version of this table and of the legal order in `connection`.
 PROTOCOL = 1
 #: What this side can do beyond `PROTOCOL`, said in `Hello`.
-CAPABILITIES = ("inline-bundles", "input-requests", "operations")
+CAPABILITIES = ("inline-bundles", "input-requests", "operations", "files")
 #: A bundle of at most this many bytes travels inside the message that announces it.
 INLINE = 256 * 1024
 
@@ -302,10 +302,10 @@ class Runs(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operate(Message):
-    """Do something with a session's live values, between cells, without a lease.
+    """Do something with a session's live values or files, without a lease.
 
     `operation` is the client's number for it; `action` is ``fetch``, ``values``, ``free``,
-    ``restart`` or ``close``, and what it needs is in `detail`.
+    ``restart`` or ``close``, of files ``files``, ``have``, ``put`` or ``get``; see `detail`.
     """
 
     operation: str

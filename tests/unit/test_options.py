@@ -35,6 +35,7 @@ GOOD_LINES = {
     "--cpu --again --yes --dry-run": CellOptions(cpu=True, again=True, yes=True, dry_run=True),
     "--as night-run": CellOptions(name="night-run"),
     "--setenv HF_TOKEN --setenv=WANDB_MODE": CellOptions(setenv=("HF_TOKEN", "WANDB_MODE")),
+    "--files data --files 'a b.csv'": CellOptions(files=("data", "a b.csv")),
     "\t--cpu  --on   mini ": CellOptions(cpu=True, on="mini"),
 }
 
@@ -107,7 +108,7 @@ def test_a_bad_line_is_answered_with_the_mistake_and_the_way_out(line: str) -> N
 
 
 LATER = """
-    --profile --mem --env --with --files --detach --after --at --priority --retry --sweep
+    --profile --mem --env --with --detach --after --at --priority --retry --sweep
     --tolerate --prefer --hosts --engine --verify
     """.split()
 
@@ -166,6 +167,11 @@ GOOD_VERBS = {
     "free": Command(verb="free"),
     "free a b": Command(verb="free", arguments=("a", "b")),
     "restart": Command(verb="restart"),
+    "put a.csv data": Command(verb="put", arguments=("a.csv", "data")),
+    "put a.csv --to data --yes": Command(verb="put", arguments=("a.csv",), to="data", yes=True),
+    "get runs/*.pt --to=out": Command(verb="get", arguments=("runs/*.pt",), to="out"),
+    "files": Command(verb="files"),
+    "files *.pt --json": Command(verb="files", arguments=("*.pt",), json=True),
     "config": Command(verb="config"),
     "config return=2GiB wait": Command(verb="config", arguments=("return=2GiB", "wait")),
 }
@@ -186,6 +192,10 @@ BAD_VERBS = {
     "use studio-1": ("use is not available in this version", "status"),
     "why 7f3a": ("why is not available in this version", "status"),
     "attach": ("none is given", "attach RUN"),
+    "put": ("none is given", "put PATH..."),
+    "put -rf": ("-rf is not an option of %macgpu put", "--to"),
+    "get --to x": ("none is given", "get PATH..."),
+    "get a --to x --to y": ("--to is given twice", "Keep one"),
     "cancel a b": ("2 are given", "cancel RUN"),
     "runs 7f3a": ("takes no 7f3a", "runs"),
     "restart --json": ("--json is not an option of %macgpu restart", "--yes"),
