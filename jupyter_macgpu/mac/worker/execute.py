@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .outlet import Outlet
     from .results import Results
     from .shell import ZMQInteractiveShell
+    from .vigil import Vigil
 
 #: Characters of an error's text that go with the message; all of it is in the bundle.
 _SHORT = 1000
@@ -46,6 +47,8 @@ class Executor:
     ----------
     results
         Where results are put.
+    vigil
+        Looks before each run whether Metal is still there.
     """
 
     shell: ZMQInteractiveShell
@@ -54,12 +57,14 @@ class Executor:
     asking: Asking
     holdings: Holdings
     results: Results
+    vigil: Vigil
 
     async def run(self, message: Execute) -> None:
         """Run a cell and tell how it ended. Nothing that goes wrong is raised."""
         times = [time.perf_counter()]
         self.gate.begin(message.run)
         try:
+            self.vigil.check()
             cell = open_cell(message)
             received = self._load(cell)
         except Exception as error:  # whatever an input's own code raises
@@ -139,7 +144,8 @@ class Executor:
     def _error(self, outcome: ExecutionResult) -> dict[str, str] | None:
         error = outcome.error_before_exec or outcome.error_in_exec
         if error is not None:
-            return {"ename": type(error).__name__, "evalue": str(error)}
+            named = {"ename": type(error).__name__, "evalue": str(error)}
+            return named | _missing_file(error)
         if self.shell.failed_to_show and self.shell.last_error:
             ename, evalue = self.shell.last_error
             return {"ename": ename, "evalue": evalue}
@@ -220,6 +226,14 @@ def _environment(variables: dict[str, str]) -> Iterator[None]:
 
 def _why_not_started(error: Exception) -> Trouble:
     return error if isinstance(error, Trouble) else not_started(error)
+
+
+def _missing_file(error: BaseException) -> dict[str, str]:
+    """Return the path that was not found, if that is the error: the notebook may have it."""
+    name = getattr(error, "filename", None)
+    if isinstance(error, FileNotFoundError) and isinstance(name, (str, bytes, os.PathLike)):
+        return {"filename": os.fsdecode(name)}
+    return {}
 
 
 def _summary_of(changes: Changes) -> dict[str, Any]:

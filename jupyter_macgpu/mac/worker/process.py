@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..store import Store
 from . import identity
 from .asking import Asking
 from .display import Announcer
@@ -27,6 +28,7 @@ from .results import Results
 from .service import Service
 from .shell import make_shell
 from .stream import TextStream
+from .vigil import vigil_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -114,6 +116,7 @@ def _build(folder: Path, gate: Gate, link: Link, outlet: Outlet) -> Service:
         asking=asking,
         holdings=holdings,
         results=results,
+        vigil=vigil_for(Store(folder.parents[1])),
     )
     operator = Operator(
         holdings=holdings,

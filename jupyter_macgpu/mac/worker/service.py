@@ -94,6 +94,8 @@ class Service:
                 await self._executor.run(message)
             finally:
                 self._link.run = ""
+            if self._executor.vigil.lost:
+                self._leave()
         elif isinstance(message, m.Operate):
             self._link.put(self._operator.do(message))
             self._link.flush()
