@@ -6,15 +6,18 @@ Exit codes: 0 done; 1 it did not work; 2 the command line is wrong; 3 the run en
 from __future__ import annotations
 
 import contextlib
+import getpass
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import commands, runs
-from .extension import reach
+from . import commands, doctor, runs
 from .fleet.file import load_fleet
+from .fleet.hosts import select
 from .interrupts import counted
 from .pool import Pool
+from .reach import Reach
 from .verbs import help_text, parse_arguments
 from .wire.errors import InputError, MacGPUError
 
@@ -51,7 +54,7 @@ def _pool() -> Iterator[Pool]:
     fleet = load_fleet()
     if fleet.notice:
         print(fleet.notice, file=sys.stderr)
-    pool = Pool(fleet, reach, "")
+    pool = Pool(fleet, Reach(getpass.getpass), "")
     try:
         yield pool
     finally:
@@ -105,6 +108,84 @@ def _demo(_command: Command) -> int:
     return demo()
 
 
+def _doctor(command: Command) -> int:
+    with _pool() as pool:
+        hosts = pool.fleet.hosts
+        if command.arguments:
+            hosts = (select(hosts, command.arguments[0], pool.fleet.notice),)
+        found: dict[str, list[doctor.Check]] = {}
+        for host in hosts:
+            checks = found[host.name] = []
+            if not command.json:
+                print(host.name)
+            for check in doctor.examine(pool, host):
+                checks.append(check)
+                if not command.json:
+                    print(doctor.line(check), flush=True)
+    if command.json:
+        print(json.dumps({name: doctor.rows(checks) for name, checks in found.items()}, indent=2))
+    failed = any(check.state == "failed" for checks in found.values() for check in checks)
+    return 1 if failed else 0
+
+
+def _trust(command: Command) -> int:
+    from .fleet.trusting import trust
+
+    fleet = load_fleet()
+    host = select(fleet.hosts, command.arguments[0], fleet.notice)
+    fingerprint = Reach(getpass.getpass).fingerprint(host)
+    print(f"{host.name} ({host.address}) shows the key {fingerprint}", file=sys.stderr)
+    if not command.yes and not _agreed("Is that its key? [y/N] "):
+        print("Nothing was written.", file=sys.stderr)
+        return 1
+    done = trust(fleet, host.name, fingerprint)
+    data = {"host": done.host, "fingerprint": done.fingerprint, "file": str(done.file)}
+    return _print(command, data, f"hostkey of {done.host} is written in {done.file}")
+
+
+def _agreed(question: str) -> bool:
+    if not sys.stdin.isatty():
+        raise InputError(
+            "There is nobody here who could be asked.",
+            next="Compare the fingerprint, then add --yes.",
+        )
+    return input(question).strip().lower() in ("y", "yes")
+
+
+def _allow(command: Command) -> int:
+    from .fleet.allowing import allow
+
+    done = allow(Path(command.arguments[0]) if command.arguments else None)
+    names = [host.name for host in done.hosts]
+    data = {"file": str(done.file), "sha256": done.digest, "hosts": names}
+    return _print(command, data, f"{done.file} counts now: {', '.join(names)}")
+
+
+def _probe(command: Command) -> int:
+    from . import probing
+
+    if command.replay is None:
+        raise InputError(
+            "macgpu probe reads a recorded output; none is named.",
+            next="Write macgpu probe --replay FILE [--section KIND] [--json].",
+        )
+    try:
+        found = probing.replay_file(Path(command.replay), command.section)
+    except OSError as error:
+        raise InputError(
+            f"{command.replay} cannot be read: {error.strerror}.", next="Name a file that is there."
+        ) from error
+    except ValueError as error:
+        raise InputError(f"{error}", next="Name another --section, or none.") from error
+    return _print(command, found, probing.as_text(found))
+
+
+def _selftest(command: Command) -> int:
+    from .selftest import main as selftest
+
+    return selftest(detached=command.detached, collect=command.collect, as_json=command.json)
+
+
 def _in_notebooks_only(command: Command) -> int:
     raise InputError(
         f"macgpu {command.verb} has no notebook whose {command.verb} it could mean.",
@@ -119,7 +200,15 @@ _VERBS: dict[str, Callable[[Command], int]] = {
     "attach": _attach,
     "cancel": _cancel,
     "rm": _rm,
+    "doctor": _doctor,
+    "trust": _trust,
+    "allow": _allow,
+    "probe": _probe,
+    "selftest": _selftest,
     "demo": _demo,
+    "put": _in_notebooks_only,
+    "get": _in_notebooks_only,
+    "files": _in_notebooks_only,
     "values": _in_notebooks_only,
     "free": _in_notebooks_only,
     "restart": _in_notebooks_only,

@@ -5,9 +5,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from . import runs
+from . import doctor, runs
+from .fleet.hosts import select
+from .folder import Talk, listing, read_pattern
+from .gathering import gather
+from .getting import get
+from .placement import Needs
+from .putting import put
 from .wire.errors import InputError, MacGPUError
 from .wire.values.remote import RemoteValue, format_size
+from .words import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,9 +28,12 @@ if TYPE_CHECKING:
 def status(pool: Pool) -> list[dict[str, Any]]:
     """Return each host, whether it answers, and what it is doing."""
     rows = []
+    answers = pool.ask(pool.fleet.hosts)
     for host in pool.fleet.hosts:
         row: dict[str, Any] = {"host": host.name, "transport": host.transport}
         try:
+            if (error := answers[host.name].error) is not None:
+                raise error
             hello = pool.session(host).link.connect()
             known = [
                 runs.KnownRun(session=pool.session(host), row=dict(r)) for r in pool.runs(host, "")
@@ -162,6 +172,19 @@ def _restart(extension: Extension, _command: Command) -> None:
     )
 
 
+def _doctor(extension: Extension, command: Command) -> None:
+    pool = extension.pool
+    hosts = pool.fleet.hosts
+    if command.arguments:
+        hosts = (select(hosts, command.arguments[0], pool.fleet.notice),)
+    found = {host.name: list(doctor.examine(pool, host)) for host in hosts}
+    lines = [
+        text for name, checks in found.items() for text in (name, *map(doctor.line, checks))
+    ]
+    data = {name: doctor.rows(checks) for name, checks in found.items()}
+    _answer(extension, command, data, "\n".join(lines))
+
+
 def _config(extension: Extension, command: Command) -> None:
     settings = extension.settings
     for argument in command.arguments:
@@ -173,6 +196,40 @@ def _config(extension: Extension, command: Command) -> None:
     extension.notice(settings.text())
 
 
+def _here(extension: Extension) -> Session:
+    """Return the session whose folder is meant: the one in use, or that of the next cell."""
+    pool = extension.pool
+    return pool.current or pool.lease(Needs(), extension.notice)[0]
+
+
+def _put(extension: Extension, command: Command) -> None:
+    to = None if command.to is None else read_pattern(command.to)
+    gathered = gather(command.arguments, to, yes=command.yes)
+    if gathered.left_out:
+        extension.notice(f"macgpu: {gathered.notice()}")
+    session = _here(extension)
+    sent = put(Talk(session), list(gathered.files.values()))
+    extension.notice(f"macgpu: {sent.text(session.host.name)}")
+
+
+def _get(extension: Extension, command: Command) -> None:
+    target = command.to or "."
+    session = _here(extension)
+    got = get(Talk(session), command.arguments, target)
+    extension.notice(f"macgpu: {got.text(session.host.name, target)}")
+
+
+def _files(extension: Extension, command: Command) -> None:
+    session = _here(extension)
+    rows = listing(Talk(session), [read_pattern(text) for text in command.arguments])
+    lines = [
+        {"path": shown(row["path"]), "size": format_size(row["size"]), "age": _ago(row["age"])}
+        for row in rows
+    ]
+    empty = f"No files in the session's folder on {session.host.name}."
+    _answer(extension, command, rows, table(lines, ("path", "size", "age"), empty))
+
+
 _IN_NOTEBOOK: dict[str, Callable[[Extension, Command], object]] = {
     "status": _status,
     "runs": _runs,
@@ -182,7 +239,11 @@ _IN_NOTEBOOK: dict[str, Callable[[Extension, Command], object]] = {
     "rm": _rm,
     "values": _values,
     "free": _free,
+    "put": _put,
+    "get": _get,
+    "files": _files,
     "restart": _restart,
+    "doctor": _doctor,
     "config": _config,
 }
 
@@ -192,6 +253,13 @@ def _answer(extension: Extension, command: Command, data: object, text: str) -> 
         print(json.dumps(data, indent=2))
     else:
         extension.notice(text)
+
+
+def _ago(seconds: float) -> str:
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def _short(row: dict[str, Any]) -> str:

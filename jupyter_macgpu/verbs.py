@@ -13,7 +13,12 @@ from .grammar import Grammar, Option
 from .words import OptionError, Word, nearest, pointed_at, shown, split
 
 _JSON = Option(names=("--json",), field="json", help="print JSON")
+_TO = Option(names=("--to",), field="to", value="DIR", help="put them into this folder")
 _YES = Option(names=("--yes",), field="yes", help="do not ask")
+_REPLAY = Option(names=("--replay",), field="replay", value="FILE", help="the recorded output")
+_SECTION = Option(names=("--section",), field="section", value="KIND", help="which tool's it is")
+_DETACHED = Option(names=("--detached",), field="detached", help="look after the login's end")
+_COLLECT = Option(names=("--collect",), field="collect", help="say what was found then")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +30,9 @@ class Verb:
     help
         One line for the help text.
     takes
-        What its arguments are called: ``RUN`` is one that must be there, ``[NAME...]``
-        any number, ``[KEY[=VALUE]...]`` settings. Empty: it takes none.
+        What its arguments are called: ``RUN`` and ``HOST`` are one that must be there,
+        ``[HOST]`` and ``[PATH]`` one at most, ``PATH...`` one or more, ``[PATH...]`` and
+        ``[NAME...]`` any number, ``[KEY[=VALUE]...]`` settings. Empty: it takes none.
     options
         Its options.
     shell_only
@@ -53,12 +59,23 @@ class Command:
         Whether the answer is wanted as JSON.
     yes
         Whether what would be asked is answered beforehand.
+    to
+        Folder that files are put into; None leaves them their place.
+    replay, section
+        The file of a recorded output, and the kind that it is of.
+    detached, collect
+        Which half of the self-test is meant; neither: what can be seen at once.
     """
 
     verb: str
     arguments: tuple[str, ...] = ()
     json: bool = False
     yes: bool = False
+    to: str | None = None
+    replay: str | None = None
+    section: str | None = None
+    detached: bool = False
+    collect: bool = False
 
 
 def parse_verb(line: str) -> Command:
@@ -120,7 +137,16 @@ def _parse(words: Sequence[Word], verbs: Mapping[str, Verb], door: str) -> Comma
         arguments=arguments,
         json=bool(fields.get("json")),
         yes=bool(fields.get("yes")),
+        to=_text(fields.get("to")),
+        replay=_text(fields.get("replay")),
+        section=_text(fields.get("section")),
+        detached=bool(fields.get("detached")),
+        collect=bool(fields.get("collect")),
     )
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def _check(arguments: tuple[str, ...], verb: Verb, command: str) -> None:
@@ -133,6 +159,12 @@ def _check(arguments: tuple[str, ...], verb: Verb, command: str) -> None:
             f"{command} takes one run; {given}.",
             next=f"{usage} RUN is the start of an id, a name, or last.",
         )
+    if verb.takes == "HOST" and len(arguments) != 1:
+        raise OptionError(f"{command} takes one host of the fleet.", next=usage)
+    if verb.takes in ("[HOST]", "[PATH]") and len(arguments) > 1:
+        raise OptionError(f"{command} takes one {verb.takes[1:-1].lower()} at most.", next=usage)
+    if verb.takes == "PATH..." and not arguments:
+        raise OptionError(f"{command} takes paths; none is given.", next=usage)
     if verb.takes == "[NAME...]":
         for name in arguments:
             if not name.isidentifier():
@@ -168,13 +200,55 @@ VERBS: dict[str, Verb] = {
     "free": Verb(help="drop values that stay on the host; without names, all", takes="[NAME...]"),
     "restart": Verb(help="end the worker and start a fresh one", options=(_YES,)),
     "config": Verb(help="show or change settings of this notebook", takes="[KEY[=VALUE]...]"),
+    "put": Verb(
+        help="put files and folders beside this notebook's cells",
+        takes="PATH...",
+        options=(_TO, _YES),
+    ),
+    "get": Verb(
+        help="bring files that cells wrote; * and ? are read on the host",
+        takes="PATH...",
+        options=(_TO,),
+    ),
+    "files": Verb(
+        help="list the files beside this notebook's cells",
+        takes="[PATH...]",
+        options=(_JSON,),
+    ),
+    "selftest": Verb(
+        help="show what this machine can do, for a report",
+        options=(_JSON, _DETACHED, _COLLECT),
+        shell_only=True,
+    ),
+    "doctor": Verb(
+        help="check the way to a host step by step; without a name, to all",
+        takes="[HOST]",
+        options=(_JSON,),
+    ),
+    "trust": Verb(
+        help="show the key of a host and write its fingerprint down",
+        takes="HOST",
+        options=(_YES, _JSON),
+        shell_only=True,
+    ),
+    "allow": Verb(
+        help="let the fleet file of a folder count",
+        takes="[PATH]",
+        options=(_JSON,),
+        shell_only=True,
+    ),
+    "probe": Verb(
+        help="read what a Mac's own tools printed, from a file",
+        options=(_REPLAY, _SECTION, _JSON),
+        shell_only=True,
+    ),
     "demo": Verb(help="run the quickstart notebook on this machine", shell_only=True),
 }
 
 #: Verbs that later versions have. They are known, so that nobody looks for a typing error.
 _NOT_YET = frozenset(
     """
-    add allow apply bootstrap defaults describe detach device diff discover doctor drain du env
-    files get import off on pause put trust undrain uninstall upgrade usage use verify where why
+    add apply bootstrap defaults describe detach device diff discover drain du env
+    import off on pause undrain uninstall upgrade usage use verify where why
     """.split()
 )

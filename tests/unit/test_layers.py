@@ -16,21 +16,24 @@ ROOT = PROJECT / "jupyter_macgpu"
 #: Each floor may import from the floors listed before it; a wing also from itself.
 FLOORS = [
     {"wire"},
-    {"words"},
+    {"scheduling"},
+    {"probing", "words"},
     {"grammar"},
-    {"cell", "devices", "fleet", "interrupts", "ledger", "notebook", "outputs"},
+    {"cell", "devices", "fleet", "gathering", "interrupts", "ledger", "notebook", "outputs"},
     {"reading", "settings"},
     {"transport", "options", "verbs"},
-    {"engines", "environments", "inputs", "link", "placement", "widgets"},
-    {"fetching"},
+    {"engines", "environments", "inputs", "link", "placement", "reach", "widgets"},
+    {"fetching", "scouting"},
     {"execution"},
     {"session"},
+    {"folder"},
+    {"getting", "putting"},
     {"pool", "submission"},
     {"run", "runs"},
-    {"preview", "verdicts"},
+    {"doctor", "preview", "verdicts"},
     {"extension"},
     {"commands"},
-    {"demo", "magic"},
+    {"demo", "magic", "selftest"},
     {"cli", "server"},
 ]
 #: The only files and folders that may name a third-party package.
@@ -44,16 +47,16 @@ OWNERS = {
         "mac/worker/",
     },
     "cloudpickle": {"wire/values/"},
-    "fabric": {"transport/ssh.py"},
+    "fabric": {"transport/ssh/"},
     "ipywidgets": {"widgets/"},
     "jupyter_server": {"server/"},
     "matplotlib_inline": {"mac/worker/"},
-    "mlx": {"wire/values/"},
+    "mlx": {"wire/values/", "mac/worker/"},
     "nbclient": {"demo.py"},
     "nbformat": {"demo.py"},
     "numpy": {"wire/values/"},
     "pandas": {"wire/values/"},
-    "paramiko": {"transport/ssh.py"},
+    "paramiko": {"transport/ssh/"},
     "platformdirs": {"fleet/"},
     "ruamel": {"fleet/"},
     "torch": {"wire/values/", "mac/worker/"},
@@ -63,12 +66,18 @@ OWNERS = {
 PURE = {
     "wire/",
     "fleet/document.py",
+    "fleet/draft.py",
+    "fleet/fields.py",
     "fleet/hosts.py",
+    "fleet/layers.py",
+    "fleet/problems.py",
+    "fleet/splice.py",
     "grammar.py",
     "mac/leases.py",
     "options.py",
     "placement.py",
     "reading.py",
+    "scheduling/",
     "verbs.py",
     "words.py",
 }
@@ -187,7 +196,7 @@ def test_nobody_imports_what_runs_on_the_mac() -> None:
 @parametrize_files([p for p in FILES if wing(p) == "mac"])
 def test_what_runs_on_the_mac_needs_only_wire_and_python(path: Path) -> None:
     assert our_wings(path) <= {"wire"}
-    worker = {"IPython", "matplotlib_inline", "torch", "traitlets"}
+    worker = {"IPython", "matplotlib_inline", "mlx", "torch", "traitlets"}
     assert third_party(path) <= (worker if is_in(path, {"mac/worker/"}) else set())
 
 

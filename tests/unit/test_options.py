@@ -188,7 +188,7 @@ BAD_VERBS = {
     "statsu": ("statsu is not a verb", "Did you mean status?"),
     "detatch": ("detatch is not a verb", "Did you mean detach (which is not available"),
     "qwertz": ("qwertz is not a verb", "status, runs"),
-    "doctor": ("doctor is not available in this version", "status"),
+    "describe": ("describe is not available in this version", "status"),
     "use studio-1": ("use is not available in this version", "status"),
     "why 7f3a": ("why is not available in this version", "status"),
     "attach": ("none is given", "attach RUN"),
