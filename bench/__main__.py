@@ -1,25 +1,44 @@
-"""``python -m bench [ONLY]``: run all benchmarks, or the one that is named."""
+"""``python -m bench [NAME...] [--rounds N] [--hosts N]``: run all benchmarks, or those named."""
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from . import flood, noop
+from . import cold, flood, link, noop, placement
 from .report import Report
+from .sshd import NoServer
 
-BENCHMARKS: dict[str, Callable[[], Report]] = {"noop": noop.measure, "flood": flood.measure}
+BENCHMARKS: dict[str, Callable[..., Report]] = {
+    "noop": noop.measure,
+    "flood": flood.measure,
+    "cold": cold.measure,
+    "link": link.measure,
+    "placement": placement.measure,
+}
 
 
-def main(names: Sequence[str]) -> int:
+def main(argv: Sequence[str]) -> int:
     """Run benchmarks; each one's report is the last line of standard output so far."""
-    unknown = [name for name in names if name not in BENCHMARKS]
+    parser = argparse.ArgumentParser(prog="python -m bench", allow_abbrev=False)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
+    parser.add_argument("--rounds", type=int, help="how often everything is measured, from 2 on")
+    parser.add_argument("--hosts", type=int, default=1, help="hosts of the fleet, for cold")
+    options = parser.parse_args(argv)
+    unknown = [name for name in options.names if name not in BENCHMARKS]
     if unknown:
         print(f"No benchmark {unknown[0]}; there are {', '.join(BENCHMARKS)}.", file=sys.stderr)
         return 2
-    for name in names or BENCHMARKS:
+    rounds = {} if options.rounds is None else {"rounds": max(2, options.rounds)}
+    for name in options.names or BENCHMARKS:
         print(f"bench {name}", file=sys.stderr, flush=True)
-        report = BENCHMARKS[name]()
+        more = {"hosts": options.hosts} if name == "cold" else {}
+        try:
+            report = BENCHMARKS[name](**rounds, **more)
+        except NoServer as error:
+            print(f"  left out: {error}", file=sys.stderr, flush=True)
+            continue
         print(report.json(), flush=True)
     return 0
 
