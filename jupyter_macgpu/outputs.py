@@ -15,14 +15,17 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from .screening import screened_text
 from .wire.content import Joiner
 from .wire.errors import RemoteError
+from .wire.plain import plain_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from IPython.core.interactiveshell import InteractiveShell
 
+    from .screening import Screen
     from .wire import messages as m
 
 Bundle = tuple[dict[str, Any], dict[str, Any]]
@@ -72,9 +75,15 @@ class Publisher:
         The notebook's shell.
     notice
         Shows a line of ours.
+
+    Attributes
+    ----------
+    screen
+        What everything goes through before it is shown, if the host's trust is ``data``.
     """
 
     def __init__(self, shell: InteractiveShell, notice: Callable[[str], None]) -> None:
+        self.screen: Screen | None = None
         self.result: Bundle | None = None
         self.error: RemoteError | None = None
         self.held: list[m.Output] = []
@@ -123,7 +132,15 @@ class Publisher:
         import builtins
         import getpass
 
+        if self.screen is not None:
+            prompt = f"{self.screen.host} asks: {plain_line(prompt)} "
         return getpass.getpass(prompt) if password else builtins.input(prompt)
+
+    def leave_out(self, what: str) -> None:
+        """Say once that something of a host of data only is not shown."""
+        if self.screen is not None:
+            self.screen.leave_out(what)
+            self._say_what_is_left_out(self.screen)
 
     def finish(self) -> None:
         """Show what the streams still owe: the rest of a cut character."""
@@ -135,26 +152,42 @@ class Publisher:
     def _show(self, output: m.Output) -> None:
         self.settle()
         if output.what == "stream":
-            name = str(output.content.get("name", "stdout"))
+            name = "stderr" if output.content.get("name") == "stderr" else "stdout"
             text = self._decoders[name].decode(b"".join(output.buffers))
-            getattr(sys, name).write(text)
+            getattr(sys, name).write(
+                text if self.screen is None else self.screen.stream(name, text)
+            )
         else:
             getattr(self, f"_show_{output.what}", self._show_unknown)(output.content)
 
     def _show_display_data(self, content: dict[str, Any], update: bool = False) -> None:
         self._flush()
+        data, metadata = self._bundle(content)
+        transient = content.get("transient") or {}
+        if self.screen is not None:
+            transient = self.screen.transient(transient)
+            if not data:
+                return
         self._shell.display_pub.publish(
-            data=content.get("data", {}),
-            metadata=content.get("metadata") or {},
-            transient=content.get("transient") or {},
-            update=update,
+            data=data, metadata=metadata, transient=transient, update=update
         )
 
     def _show_update_display_data(self, content: dict[str, Any]) -> None:
         self._show_display_data(content, update=True)
 
     def _show_execute_result(self, content: dict[str, Any]) -> None:
-        self.result = (content.get("data", {}), content.get("metadata") or {})
+        self.result = self._bundle(content)
+
+    def _bundle(self, content: dict[str, Any]) -> Bundle:
+        data, metadata = content.get("data", {}), content.get("metadata") or {}
+        if self.screen is not None:
+            data, metadata = self.screen.bundle(data, metadata)
+            self._say_what_is_left_out(self.screen)
+        return data, metadata
+
+    def _say_what_is_left_out(self, screen: Screen) -> None:
+        for note in screen.notes():
+            self.notice(note)
 
     def _show_clear_output(self, content: dict[str, Any]) -> None:
         self._flush()
@@ -164,8 +197,11 @@ class Publisher:
         self.error = RemoteError.rebuilt(
             str(content.get("ename", "")),
             str(content.get("evalue", "")),
-            [str(line) for line in content.get("traceback", [])],
+            [self._line(line) for line in content.get("traceback") or ()],
         )
+
+    def _line(self, line: object) -> str:
+        return str(line) if self.screen is None else screened_text(str(line))
 
     def _show_notice(self, content: dict[str, Any]) -> None:
         self.notice(str(content.get("text", "")))

@@ -98,6 +98,8 @@ def capture(
     if unknown:
         raise UnknownInput(unknown)
     wanted = [*required, *(name for name in optional if name in namespace)]
+    if not wanted:
+        return Capture(stream=b"", buffers=(), names=(), nbytes={}, table={}, notes=())
     shared: frozenset[int] = frozenset()
     while True:
         attempt = _Attempt(namespace, classes, number_of, set(attribute_names), shared)

@@ -63,6 +63,10 @@ class Changes:
     live: dict[str, object] = field(repr=False)
 
 
+def _nothing(notes: tuple[str, ...]) -> Changes:
+    return Changes(stream=b"", buffers=(), bound=(), deleted=(), remote=(), notes=notes, live={})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
     """Which run it was, and where: what handles of this run's values say."""
@@ -118,6 +122,8 @@ class Collector:
         """Return the changes of the run."""
         if self._only is not None:
             self._narrow()
+        if not self._bound and not self._deleted and not self._updates.number:
+            return _nothing(tuple(self._notes))
         encoder = self._attempt()
         while encoder is None:
             encoder = self._attempt()
@@ -136,8 +142,6 @@ class Collector:
         """Pickle everything, or find one more thing that has to stay and return None."""
         encoder = self._make_encoder()
         encoder.scratch["shared"] = self._shared
-        if not self._bound and not self._deleted and not self._updates.number:
-            return encoder
         encoder.start_from(without(self._snapshot.table, self._updates.replaced))
         for obj, handle in self._stand_ins.values():
             encoder.substitute(obj, handle)

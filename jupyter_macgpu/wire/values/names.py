@@ -21,7 +21,7 @@ def is_hidden(name: str) -> bool:
 
     Hidden names are inputs only where they are asked for, and never outputs.
     """
-    return name in _HIDDEN or _NUMBERED.fullmatch(name) is not None
+    return name in _HIDDEN or (name[:1] == "_" and _NUMBERED.fullmatch(name) is not None)
 
 
 def is_result(name: str) -> bool:
@@ -29,7 +29,7 @@ def is_result(name: str) -> bool:
 
     They ship their value where a cell's text names them.
     """
-    return _RESULT.fullmatch(name) is not None
+    return name[:1] == "_" and _RESULT.fullmatch(name) is not None
 
 
 def user_names(namespace: Mapping[str, object]) -> dict[str, object]:
