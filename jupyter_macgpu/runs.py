@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from .execution import Execution, Show
 from .interrupts import Interrupts
+from .screening import screen_for, screened_text
 from .wire import messages as m
 from .wire.content import Joiner
 from .wire.errors import MacGPUError, RunRefused
+from .wire.plain import plain
 from .wire.states import FINAL
 
 if TYPE_CHECKING:
+    from .fleet.hosts import Host
     from .pool import Pool
     from .session import Session
 
@@ -99,10 +102,17 @@ def find_run(pool: Pool, wanted: str) -> KnownRun:
 
 
 class Printer:
-    """Shows a run in a terminal: streams as they are, of displays the text."""
+    """Shows a run in a terminal: streams as they are, of displays the text.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    host
+        Where the run is. If its trust is ``data``, its text does nothing to the terminal.
+    """
+
+    def __init__(self, host: Host) -> None:
         self._joiner = Joiner()
+        self._screen = screen_for(host.name, host.trust)
 
     def output(self, output: m.Output) -> None:
         """Show one record."""
@@ -112,12 +122,15 @@ class Printer:
         if content is None:
             return
         if output.what == "stream":
-            stream = sys.stderr if content.get("name") == "stderr" else sys.stdout
-            stream.write(b"".join(output.buffers).decode("utf-8", "replace"))
+            name = "stderr" if content.get("name") == "stderr" else "stdout"
+            text = b"".join(output.buffers).decode("utf-8", "replace")
+            if self._screen is not None:
+                text = self._screen.stream(name, text)
+            getattr(sys, name).write(text)
         elif output.what == "error":
-            sys.stdout.write("\n".join(map(str, content.get("traceback", []))) + "\n")
+            self._write("\n".join(map(str, content.get("traceback") or [])))
         elif output.what in ("display_data", "execute_result"):
-            sys.stdout.write(str((content.get("data") or {}).get("text/plain", "")) + "\n")
+            self._write(str((content.get("data") or {}).get("text/plain", "")))
         elif output.what == "notice":
             self.notice(str(content.get("text", "")))
 
@@ -126,7 +139,10 @@ class Printer:
 
     def notice(self, text: str) -> None:
         """Show a line of ours."""
-        sys.stderr.write(f"macgpu: {text}\n")
+        sys.stderr.write(f"macgpu: {plain(text)}\n")
+
+    def _write(self, text: str) -> None:
+        sys.stdout.write((text if self._screen is None else screened_text(text)) + "\n")
 
     def ask(self, prompt: str, password: bool) -> str:  # noqa: ARG002 (as `Show` has it)
         """Refuse: a run that is only looked at is not answered."""

@@ -437,3 +437,26 @@ def test_a_model_goes_back_to_its_device_and_its_training_comes_home() -> None:
     pair.run("model.to('cpu')")
     pair.bring(pair.collect())
     assert not hasattr(model.weight, "_macgpu_device")
+
+
+def test_what_another_python_made_stays_there_and_spoils_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A method that a decorator wrote has no source, so that its bytecode would have to fit."""
+    pair = Pair(notes=[])
+    pair.send("notes")
+    pair.run(
+        "from dataclasses import dataclass\n"
+        "@dataclass\nclass Point:\n    x: int\n"
+        "class Child(Point): pass\n"
+        "point, child, z = Point(3), Child(4), 5\nnotes.append(1)\nboth = [point]"
+    )
+    changes = pair.collect()
+    monkeypatch.setattr(sys, "version_info", (3, 99, 0, "final", 0))
+    applied = pair.bring(changes)
+    assert (pair.home["z"], pair.home["notes"]) == (5, [1])
+    for name in ("point", "child", "both", "Point"):
+        assert isinstance(pair.home[name], RemoteValue), name
+        assert "same Python minor version" in pair.home[name].info.reason
+        assert len(pair.home[name].info.reason) < 200
+    assert {info.name for info in applied.remote} >= {"point", "both"}

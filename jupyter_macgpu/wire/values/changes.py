@@ -305,6 +305,8 @@ def find_updates(snapshot: Snapshot) -> Updates:
     states: dict[tuple[int, str], tuple[Difference, Any]] = {}
     replaced: set[int] = set()
     queue = snapshot.differences()
+    if not queue:
+        return Updates(states=(), replacements=(), replaced=frozenset())
     while queue:
         known = set(replaced)
         for difference in queue:

@@ -193,9 +193,11 @@ class Decoder(pickle.Unpickler):
         self.made: set[int] = set()
         #: Live objects of remote values: the notebook has handles in their place.
         self.held: set[int] = set()
-        #: What could not be imported: "module.name" -> why. Filled only where
-        #: `missing` is set; otherwise the import error is raised.
+        #: What could not be imported or rebuilt: its name -> why. Filled only where
+        #: `missing` is set; otherwise the error is raised.
         self.missing: dict[str, str] | None = None
+        #: Objects that were made and could not be filled.
+        self.broken: list[object] = []
         self.scratch: dict[str, Any] = {}
         self._seed: Table = {}
 
@@ -238,8 +240,18 @@ class Decoder(pickle.Unpickler):
             self.missing[f"{module}.{name}"] = str(exc)
             return Missing
         if module.startswith(__package__ or "") and getattr(found, "takes_decoder", False):
-            return partial(found, self)
+            return partial(found, self) if self.missing is None else partial(self._try, found)
         return found
+
+    def _try(self, build: Callable[..., Any], *arguments: Any) -> Any:
+        """Build or fill an object; one that this side cannot have does not spoil the others."""
+        assert self.missing is not None
+        try:
+            return build(self, *arguments)
+        except Exception as exc:  # any error of any object's own code
+            self.missing[f"{build.__name__}: {exc}"] = str(exc) or type(exc).__name__
+            self.broken += arguments[:1]
+            return Missing()
 
 
 class Missing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -170,12 +171,30 @@ class _Restoration:
         missing = self.decoder.missing
         if not missing:
             return None
-        placeholders = {id(obj) for obj in self.decoder.table().values() if _is_missing(obj)}
-        return ", ".join(missing.values()) if reaches(value, placeholders) else None
+        rebuilt = list(self.decoder.table().values())
+        placeholders = {id(obj) for obj in rebuilt if _is_missing(obj) or _is_maimed(obj)}
+        placeholders |= set(map(id, self.decoder.broken))
+        return _worst(missing) if reaches(value, placeholders) else None
 
 
 def _is_missing(obj: object) -> bool:
     return isinstance(obj, Missing) or obj is Missing
+
+
+def _worst(missing: dict[str, str]) -> str:
+    """Return the reason from which others follow: code that cannot be had, else the first."""
+    code = [why for name, why in missing.items() if name.startswith("build_bytecode")]
+    return next(iter([*code, *missing.values()]))
+
+
+def _is_maimed(obj: object) -> bool:
+    """Say whether a class lacks something of its own that could not be rebuilt."""
+    return isinstance(obj, type) and any(
+        _is_missing(held)
+        for base in obj.__mro__
+        for value in vars(base).values()
+        for held in (value, *gc.get_referents(value))
+    )
 
 
 def _of_kind(entries: list[tuple[Any, ...]], kind: str) -> list[tuple[Any, ...]]:
