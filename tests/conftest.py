@@ -10,9 +10,25 @@ from pathlib import Path
 import pytest
 
 from tests.faults import processes
+from tests.faults.tcp_relay import relays
+from tests.network import network
+from tests.ssh_home import home
+from tests.ssh_keys import keys
+from tests.sshd import installed, servers, sshd
+
+#: Fixtures that several folders use.
+__all__ = ["home", "installed", "keys", "network", "relays", "servers", "sshd"]
 
 #: Settings of the person who runs the tests; the tests have their own.
 _FOREIGN = ("MACGPU_FLEET", "MACGPU_INSTANCE", "MACGPU_SLOTS", "JPY_SESSION_NAME")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    # Here and not beside the tests that read it: pytest asks only conftest files that it
+    # finds before it collects.
+    parser.addoption(
+        "--k8s-cases", type=Path, metavar="FILE", help="cases for tests/conformance/test_k8s.py"
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -20,6 +20,7 @@ from jupyter_macgpu.wire import messages as m
 from jupyter_macgpu.wire.connection import MAX_NOISE
 from jupyter_macgpu.wire.errors import ConnectionLost, MacGPUError, RemoteProtocolError
 from tests.faults import invariants, processes
+from tests.faults.away import desk_at
 from tests.faults.desk import Desk
 
 MIB = 2**20
@@ -37,9 +38,25 @@ def hand_over(far: socket.socket) -> None:
         assert link.recv(1) == door.ACKNOWLEDGED
 
 
-@pytest.fixture(params=["memory", "local"])
-def transport(request: pytest.FixtureRequest, state: Path) -> Transport:
-    return MemoryTransport(hand_over) if request.param == "memory" else LocalTransport()
+@pytest.fixture(params=["memory", "local", "ssh"])
+def ready(request: pytest.FixtureRequest, state: Path) -> Iterator[Desk]:
+    """Give a notebook over each transport."""
+    if request.param == "ssh":
+        sshd, home = request.getfixturevalue("sshd"), request.getfixturevalue("home")
+        home.know(sshd)
+        desk = desk_at(home, sshd)
+    elif request.param == "local":
+        desk = Desk(transport=LocalTransport())
+    else:
+        desk = Desk(transport=MemoryTransport(hand_over))
+    yield desk
+    desk.close()
+    desk.transport.close()
+
+
+@pytest.fixture
+def transport(ready: Desk) -> Transport:
+    return ready.transport
 
 
 @pytest.fixture
@@ -50,10 +67,8 @@ def link(transport: Transport) -> Iterator[Link]:
 
 
 @pytest.fixture
-def desk(transport: Transport) -> Iterator[Desk]:
-    desk = Desk(transport=transport)
-    yield desk
-    desk.close()
+def desk(ready: Desk) -> Desk:
+    return ready
 
 
 def ask(link: Link, message: m.Message, answer: type[m.Message]) -> m.Message:

@@ -202,6 +202,17 @@ class Desk:
         self.submitted = message.run
 
 
+class _Way(Reach):
+    """The one way that a desk has."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(nobody_to_ask)
+        self._desk = desk
+
+    def transport(self, host: Host) -> Transport:
+        return self._desk.transport
+
+
 def _state_of(error: MacGPUError) -> str:
     if isinstance(error, RunUnknown):
         return "unknown"
