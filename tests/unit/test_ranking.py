@@ -324,7 +324,7 @@ def test_speeds_of_chips_are_in_their_order() -> None:
     values = [speed.value for speed in speeds if speed]
     assert len(values) == len(chips)
     assert values == sorted(values)
-    reference, nearest = prior_speed("M1", 8), prior_speed("M4 Max", 39)
+    reference, unsold = prior_speed("M1", 8), prior_speed("M4 Max", 39)
     assert reference == Speed(value=1.0, source="prior")
-    assert nearest == prior_speed("M4 Max", 40)
+    assert unsold == prior_speed("M4 Max", 32)
     assert prior_speed("M9") is prior_speed(None) is None
