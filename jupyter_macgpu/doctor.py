@@ -179,4 +179,4 @@ class _Silent:
 
     def ask(self, prompt: str, password: bool) -> str:
         """Answer nothing: the cell does not ask."""
-        raise EOFError(prompt)
+        raise EOFError(f"nobody answers {prompt!r} {password}")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from .fetching import SILENCE, bring
-from .wire import bulk, bundle
+from .sending import Upload
 from .wire import messages as m
 from .wire.errors import (
     ALL_KEPT,
@@ -40,7 +40,7 @@ PROMPT = 5.0
 #: Seconds between two looks at interrupts and limits.
 BLINK = 0.1
 #: Output that may be shown before the host is told.
-_ACK_EVERY = 16 * 1024
+_ACK_EVERY = 8 * 1024
 #: Broken messages of one run's host after which it is not asked again.
 _FAULTS = 5
 #: Refused logins of one run's host after which it is not asked again: some hosts shut out an
@@ -125,7 +125,7 @@ class Execution:
         self._epoch = 1
         self._digest = OutputDigest()
         self._reserved: tuple[str, str] | None = None
-        self._upload: bulk.Window | None = None
+        self._upload: Upload | None = None
         self._shown_to = 0
         self._asked_until = 0
         self._asking = 0
@@ -167,6 +167,8 @@ class Execution:
                     raise
                 lost_at = lost_at or time.monotonic()
                 self._pause(error, lost_at)
+            finally:
+                self._end_upload()
 
     # Beginning, once and again.
 
@@ -187,7 +189,8 @@ class Execution:
             whole = b"".join(pieces)
             message = replace(message, buffers=(whole,))
         else:
-            self._upload = bulk.Window(message.size)
+            self._end_upload()
+            self._upload = Upload(self._link, f"in:{self.run}", pieces)
         self._link.say(message)
 
     def _pause(self, error: MacGPUError, lost_at: float) -> None:
@@ -208,9 +211,9 @@ class Execution:
     def _follow(self) -> m.End:
         while True:
             self._obey_interrupts()
-            self._push()
-            message = self._link.listen(BLINK)
+            message = self._link.listen(0.0 if self._push() else BLINK)
             if message is None:
+                self._acknowledge()  # on a slow link less is under way than we wait for
                 self._mind_the_silence()
                 continue
             end = self._heed(message)
@@ -225,7 +228,7 @@ class Execution:
         elif isinstance(message, m.End) and message.run == self.run:
             return self._take_end(message)
         elif isinstance(message, m.Credit) and self._upload is not None:
-            self._upload.credit(message.offset, time.monotonic())
+            self._upload.credit(message, time.monotonic())
         elif isinstance(message, m.Refused) and message.subject == self.run:
             self._take_refusal(message)
         return None
@@ -238,6 +241,10 @@ class Execution:
         else:
             self._show.output(output)
         if self.offset - self._shown_to >= _ACK_EVERY:
+            self._acknowledge()
+
+    def _acknowledge(self) -> None:
+        if self.offset > self._shown_to:
             self._shown_to = self.offset
             self._link.say(m.Ack(run=self.run, offset=self.offset))
 
@@ -316,17 +323,18 @@ class Execution:
         if how:
             self._link.say(m.Cancel(run=self.run, epoch=self._epoch, how=how))
 
-    def _push(self) -> None:
-        if self._upload is None or self._submission is None:
-            return
-        stream, pieces = f"in:{self.run}", self._submission.pieces
-        while room := self._upload.room():
-            at = self._upload.sent
-            data = next(bundle.slices(pieces, at, room))
-            total = self._upload.total
-            self._link.say(m.Part(stream=stream, offset=at, total=total, buffers=(data,)))
-            self._upload.add(data.nbytes, time.monotonic())
+    def _push(self) -> bool:
+        """Send a bit of the inputs; say whether more of them could be sent now."""
+        if self._upload is None:
+            return False
+        more = self._upload.push(time.monotonic())
         if self._upload.done:
+            self._end_upload()
+        return more
+
+    def _end_upload(self) -> None:
+        if self._upload is not None:
+            self._upload.close()
             self._upload = None
 
     def _mind_the_silence(self) -> None:

@@ -20,14 +20,19 @@ from .pool import Pool
 from .reach import Reach
 from .reading import names_read
 from .run import Result, attach, run_cell
+from .screening import screen_for
 from .settings import Settings
 from .verdicts import add_hint, error_of
 from .wire.errors import MacGPUError, RemoteError, ShownError
+from .wire.plain import plain
 from .wire.values.remote import RemoteValue
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from IPython.core.interactiveshell import InteractiveShell
 
+    from .fleet.hosts import Host
     from .session import Session
 
 
@@ -139,7 +144,7 @@ class Extension:
 
     def attach(self, run: str, session: Session) -> object:
         """Take up a run and bind what it brings."""
-        publisher = self.publisher()
+        publisher = self.publisher(session.host)
         with counted() as interrupts:
             result = attach(
                 run,
@@ -148,12 +153,13 @@ class Extension:
                 show=publisher,
                 interrupts=interrupts,
                 dialect=self.dialect,
+                trust=session.host.trust,
             )
         return self._conclude(result, publisher)
 
     def fetch(self, value: RemoteValue) -> object:
         """Bring a value that stayed on its host. Called by `RemoteValue.fetch`."""
-        from .wire.values import restore
+        from .wire.values import confined, restore
 
         sessions = {session.host.name: session for session in self.pool.sessions()}
         session = sessions.get(value.info.host)
@@ -165,6 +171,8 @@ class Extension:
                 next="Compute it again in a %%macgpu cell.",
             )
         _answer, parts = session.operate("fetch", key=value.info.key)
+        if session.host.trust == "data":
+            return confined.fetched(parts, value.info)
         return restore.apply(
             parts[1],
             parts[2:],
@@ -177,7 +185,7 @@ class Extension:
 
     def notice(self, text: str) -> None:
         """Show a line of ours."""
-        self.shell.display_pub.publish({"text/plain": text})
+        self.shell.display_pub.publish({"text/plain": plain(text)})
 
     def _drive(self, cell: Cell, options: CellOptions) -> object:
         publisher = self.publisher()
@@ -195,19 +203,19 @@ class Extension:
             )
         return self._conclude(result, publisher)
 
-    def publisher(self) -> Publisher:
-        """Return a fresh place to show a run."""
+    def publisher(self, host: Host | None = None) -> Publisher:
+        """Return a fresh place to show a run, of a host if it is known already."""
         self.release()
         self._publisher = Publisher(self.shell, self.notice)
+        if host is not None:
+            self._publisher.screen = screen_for(host.name, host.trust)
         return self._publisher
 
     def _conclude(self, result: Result, publisher: Publisher) -> object:
         publisher.finish()
         for note in result.notes:
             self.notice(f"macgpu: {note}")
-        payloads: Any = self.shell.payload_manager
-        for payload in result.summary.get("payload") or ():
-            payloads.write_payload(payload)
+        self._act_on(result.summary.get("payload") or (), publisher)
         error = error_of(result, publisher.error)
         if error is not None:
             self._show_value(result, publisher)
@@ -219,6 +227,16 @@ class Extension:
             return None
         self.rendering.expect(result.value[0], publisher.result)
         return result.value[0]
+
+    def _act_on(self, payloads: Iterable[Any], publisher: Publisher) -> None:
+        """Have the front end do what the cell asked for: the next cell's text, a page of help."""
+        manager: Any = self.shell.payload_manager
+        for payload in payloads:
+            if publisher.screen is None:
+                manager.write_payload(payload)
+            else:
+                source = payload.get("source") if isinstance(payload, dict) else ""
+                publisher.leave_out(f"a request to the front end ({source})")
 
     def _show_value(self, result: Result, publisher: Publisher) -> None:
         """Show the value of a cell that failed while it was shown: no magic returns it."""
@@ -248,6 +266,8 @@ class Extension:
             ) from error
 
     def _placed(self, session: Session) -> None:
+        if self._publisher is not None:
+            self._publisher.screen = screen_for(session.host.name, session.host.trust)
         if session.announced:
             return
         session.announced = True

@@ -7,11 +7,13 @@ import os
 import platform
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .wire import messages as m
 from .wire.connection import Connection
 from .wire.errors import ALL_KEPT, NOTHING_SENT, ConnectionLost, TransportError
+from .wire.plain import plain_line, plain_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from .transport.base import Channel, Transport
 
 #: Seconds that a host may take to say hello.
-GREETING = 20.0
+GREETING = 15.0
 #: How often a host is tried that hangs up before its hello: its supervisor may just have left.
 _ATTEMPTS = 3
 #: Seconds without a byte after which a connection is tried before it is relied on: this machine
@@ -41,13 +43,19 @@ class Link:
         The way to the host.
     client, notebook
         Who we are: this kernel, and the notebook that it belongs to.
+    beside
+        The number that the host gave this kernel's own connection, for one more that only
+        carries parts of its bulk.
     """
 
-    def __init__(self, transport: Transport, client: str, notebook: str) -> None:
+    def __init__(
+        self, transport: Transport, client: str, notebook: str, beside: int | None = None
+    ) -> None:
         self.transport = transport
         self.client = client
         self.notebook = notebook
         self.hello: m.Hello | None = None
+        self._beside = {} if beside is None else {"beside": beside}
         self._channel: Channel | None = None
         self._connection: Connection | None = None
         self._mentioned = b""
@@ -91,9 +99,9 @@ class Link:
     def rest(self, idle: float) -> None:
         """Close the connection if there was no use for it for `idle` seconds."""
         with self._lock:
-            unused = time.monotonic() - max(self.used, self.heard)
-            if self._channel is not None and unused > idle:
-                self.drop()
+            if time.monotonic() - max(self.used, self.heard) > idle:
+                self.close()
+                self.transport.rest()
 
     def say(self, message: m.Message) -> None:
         """Send a message.
@@ -158,6 +166,30 @@ class Link:
         self.close()
         raise TransportError(f"{self.host} did not answer within {patience:g} s.")
 
+    def ask(
+        self, message: m.Message, wanted: Callable[[m.Message], bool], patience: float = GREETING
+    ) -> m.Message:
+        """Say something that may be said twice, and return the answer that `wanted` accepts.
+
+        A connection that had been idle may have ended without a word; then it is asked again.
+
+        Raises
+        ------
+        TransportError
+            If the host cannot be reached, or does not answer within `patience` seconds.
+        """
+        idle = self.open
+        self.connect()
+        try:
+            self.say(message)
+            return self.await_message(wanted, patience)
+        except ConnectionLost:
+            if not idle:
+                raise
+        self.connect()
+        self.say(message)
+        return self.await_message(wanted, patience)
+
     def close(self) -> None:
         """Close the connection, if this process opened it."""
         channel, self._channel, self._connection = self._channel, None, None
@@ -205,6 +237,7 @@ class Link:
                 client=self.client,
                 notebook=self.notebook,
                 python=platform.python_version(),
+                detail=self._beside,
             )
         )
         self.hello = self._greeting()
@@ -224,4 +257,10 @@ class Link:
                 known="No run was started; nothing was sent.",
                 next="Install the same version of jupyter-macgpu on both sides.",
             )
-        return hello
+        # What a host says of itself stands in lines of ours.
+        return replace(
+            hello,
+            version=plain_line(hello.version),
+            python=plain_line(hello.python),
+            detail=plain_values(hello.detail),
+        )

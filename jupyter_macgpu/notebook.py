@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ def kernel_id(shell: InteractiveShell) -> str:
     """Return the kernel's id from its connection file; ``""`` without one."""
     kernel = getattr(shell, "kernel", None)
     path = str(getattr(getattr(kernel, "parent", None), "connection_file", ""))
-    return Path(path).name.removeprefix("kernel-").removesuffix(".json")
+    return os.path.basename(path).removeprefix("kernel-").removesuffix(".json")  # noqa: PTH119
 
 
 class RunningCell:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from .fleet.hosts import Host
 
-#: Hosts that are connected to for one decision, beside the one in use.
-OTHERS = 4
+#: Hosts that are connected to at the same time for one decision.
+AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,12 +67,14 @@ class Placement:
     reason: str
 
 
-def shortlist(hosts: Sequence[Host], needs: Needs, notice: str = "") -> tuple[Host, ...]:
-    """Return the hosts to ask, the one first that the cell should stay on.
+def shortlists(
+    hosts: Sequence[Host], needs: Needs, notice: str = ""
+) -> tuple[tuple[Host, ...], ...]:
+    """Return the hosts to ask, a few at a time: the next ones only if none of these answers.
 
     A host on which values of the cell live is the only one; so is a host that is named. The
-    notebook's own host stands first, since its worker is warm and its files are there; then the
-    hosts in the order of the fleet file.
+    notebook's own host is asked first and alone, since its worker is warm and its files are
+    there; then the hosts in the order of the fleet file.
 
     Parameters
     ----------
@@ -93,10 +95,12 @@ def shortlist(hosts: Sequence[Host], needs: Needs, notice: str = "") -> tuple[Ho
                 f"--on {needs.on} leaves out.",
                 next="Leave out --on, or bring the values here with .fetch() first.",
             )
-        return (min(holding, key=lambda host: host.name),)
+        return ((min(holding, key=lambda host: host.name),),)
     own = [host for host in wanted if host.name == needs.affinity]
     others = [host for host in wanted if host.name != needs.affinity]
-    return (*own, *others[: OTHERS + (not own)])
+    first = [tuple(own)] if own else []
+    rest = [tuple(others[at : at + AT_ONCE]) for at in range(0, len(others), AT_ONCE)]
+    return (*first, *rest)
 
 
 def place(asked: Sequence[Host], answers: Mapping[str, Answer], needs: Needs) -> Placement:

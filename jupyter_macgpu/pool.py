@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from .link import Link
-from .placement import Needs, Placement, only, place, shortlist
+from .placement import Needs, Placement, only, place, shortlists
 from .scouting import Scouts
 from .session import Session
 from .wire import messages as m
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from .fleet.hosts import Fleet, Host
-    from .reach import Reach
     from .placement import Answer
+    from .reach import Reach
 
 #: Seconds without use after which a connection is closed: a Mac takes 42 SSH sessions in all.
 IDLE = 60.0
@@ -86,15 +86,17 @@ class Pool:
         PlacementError
             If no host will do. Nothing was sent.
         """
-        hosts = shortlist(self.fleet.hosts, needs, self.fleet.notice)
-        if len(hosts) == 1:
-            return only(hosts[0], needs)
-        if hosts[0].name == needs.affinity:
-            # Only if the notebook's own host cannot be reached are others asked.
-            answers = self._scouts.answers(hosts[:1])
-            if answers[hosts[0].name].error is None:
-                return place(hosts, answers, needs)
-        return place(hosts, self._scouts.answers(hosts), needs)
+        rounds = shortlists(self.fleet.hosts, needs, self.fleet.notice)
+        if len(rounds) == len(rounds[0]) == 1:
+            return only(rounds[0][0], needs)
+        asked: list[Host] = []
+        answers: dict[str, Answer] = {}
+        for hosts in rounds:
+            asked += hosts
+            answers |= self._scouts.answers(hosts)
+            if any(answer.error is None for answer in answers.values()):
+                break
+        return place(asked, answers, needs)
 
     def ask(self, hosts: Sequence[Host]) -> dict[str, Answer]:
         """Ask hosts at once, and return all answers, errors included."""
@@ -114,7 +116,7 @@ class Pool:
 
     def warm(self) -> None:
         """Begin to connect to the hosts that a first cell would ask, in the background."""
-        hosts = shortlist(self.fleet.hosts, Needs())
+        hosts = shortlists(self.fleet.hosts, Needs())[0]
         self._scouts.send([host for host in hosts if host.transport == "ssh"])
 
     def session(self, host: Host) -> Session:
@@ -141,11 +143,9 @@ class Pool:
 
     def runs(self, host: Host, notebook: str) -> list[dict[str, object]]:
         """Return the runs that a host knows: of one notebook, or of all for ``""``."""
+        wish = m.ListRuns(notebook=notebook)
         link = self.session(host).link
-        link.connect()
-        link.say(m.ListRuns(notebook=notebook))
-        answer = link.await_message(lambda message: isinstance(message, m.Runs))
-        return runs_in(answer)
+        return runs_in(link.ask(wish, lambda message: isinstance(message, m.Runs)))
 
     def close(self) -> None:
         """End this kernel's sessions; runs that live go on."""

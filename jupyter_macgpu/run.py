@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -30,9 +30,10 @@ from .putting import put
 from .submission import submission as make_submission
 from .wire import bundle
 from .wire import messages as m
-from .wire.errors import TransportError
-from .wire.values import receive, restore
+from .wire.errors import RemoteProtocolError, TransportError
+from .wire.values import confined, receive, restore
 from .wire.values.capture import INPUT_LIMIT
+from .wire.values.imported import imports_of
 from .wire.values.paths import reaches
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from .options import CellOptions
     from .pool import Pool
     from .session import Session
+    from .wire.values.imported import ImportLine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +128,9 @@ def run_cell(
     # 3 ship, 4 execute, and the outputs of 5 publish
     outcome = Execution(session.link, run, show, interrupts, submission).drive()
     table = inputs.capture.table
-    result = bind(outcome, table, namespace, session.host.name, cell.dialect)  # 5 publish
+    host = session.host
+    imports = imports_of(cell.code) if host.trust == "data" else None
+    result = bind(outcome, table, namespace, host.name, cell.dialect, imports=imports)  # 5 publish
     _collected(session.link, outcome)
     return result
 
@@ -185,10 +189,16 @@ def attach(
     show: Show,
     interrupts: Interrupts,
     dialect: Dialect,
+    trust: str = "full",
 ) -> Result:
     """Take up a run that another kernel started: all its output, then its variables.
 
     The inputs are brought back too: they are what the result's changes refer to.
+
+    Parameters
+    ----------
+    trust
+        The host's. Under ``data`` the inputs too are what the host says they were.
 
     Raises
     ------
@@ -198,18 +208,24 @@ def attach(
     outcome = Execution(link, run, show, interrupts).drive()
     table: Any = None
     inputs: dict[str, object] = {}
+    left: tuple[str, ...] = ()
     if outcome.parts:
         parts = bundle.unpack(fetch(link, run, "inputs", 0, "", interrupts.take))
-        table, inputs = receive.table_from(
-            parts[1],
-            parts[2:],
-            namespace,
-            host=link.host,
-            register_source=dialect.register_source,
-        )
-    result = bind(outcome, table, namespace, link.host, dialect, inputs)
+        if trust == "data":
+            _whole(parts, link.host)
+            table, inputs, left = confined.inputs_from(parts[1], parts[2:], host=link.host)
+        else:
+            table, inputs = receive.table_from(
+                parts[1],
+                parts[2:],
+                namespace,
+                host=link.host,
+                register_source=dialect.register_source,
+            )
+    imports: dict[str, ImportLine] | None = {} if trust == "data" else None
+    result = bind(outcome, table, namespace, link.host, dialect, inputs, imports=imports)
     _collected(link, outcome)
-    return result
+    return replace(result, notes=(*confined.inputs_left(left, link.host), *result.notes))
 
 
 def _collected(link: Link, outcome: Outcome) -> None:
@@ -229,6 +245,8 @@ def bind(
     host: str,
     dialect: Dialect,
     inputs: Mapping[str, object] = MappingProxyType({}),
+    *,
+    imports: Mapping[str, ImportLine] | None = None,
 ) -> Result:
     """Put what a run bound and changed into the notebook's namespace.
 
@@ -237,24 +255,19 @@ def bind(
     inputs
         The run's inputs, where they are not this kernel's own. They are bound, but for those
         that this kernel has a value of and the run did not change.
+    imports
+        Where the host's trust is ``data``: what the imports in the cell's own text bind. None
+        is a trusted host.
     """
     end = outcome.end
     value: tuple[object, ...] = ()
     summary = end.summary
     notes: tuple[str, ...] = ()
     if outcome.parts:
-        summary = {**summary, **json.loads(bytes(outcome.parts[0]))}
+        summary = {**summary, **_told(outcome.parts[0], trusted=imports is None)}
         before = {name: namespace[name] for name in inputs if name in namespace}
         namespace.update(inputs)
-        applied = restore.apply(
-            outcome.parts[1],
-            outcome.parts[2:],
-            table,
-            namespace,
-            run=end.run,
-            host=host,
-            register_source=dialect.register_source,
-        )
+        applied = _applied(outcome, table, namespace, host, dialect, imports, summary)
         value, notes = applied.result, applied.notes
         changed = {id(obj) for obj in applied.updated}
         for name, own in before.items():
@@ -264,3 +277,53 @@ def bind(
     return Result(
         run=end.run, host=host, state=end.state, summary=summary, value=value, notes=notes
     )
+
+
+def _applied(
+    outcome: Outcome,
+    table: Any,
+    namespace: dict[str, Any],
+    host: str,
+    dialect: Dialect,
+    imports: Mapping[str, ImportLine] | None,
+    summary: Mapping[str, Any],
+) -> restore.Applied:
+    _whole(outcome.parts, host)
+    run, stream, buffers = outcome.end.run, outcome.parts[1], outcome.parts[2:]
+    if imports is None:
+        return restore.apply(
+            stream,
+            buffers,
+            table,
+            namespace,
+            run=run,
+            host=host,
+            register_source=dialect.register_source,
+        )
+    return confined.apply_data(
+        stream,
+        buffers,
+        table or {},
+        namespace,
+        run=run,
+        host=host,
+        announced=summary["bound"],
+        imports=imports,
+    )
+
+
+def _whole(parts: list[memoryview], host: str) -> None:
+    if len(parts) < 2:
+        raise RemoteProtocolError(f"{host} sent a bundle without values.")
+
+
+def _told(part: memoryview, *, trusted: bool) -> dict[str, Any]:
+    """Return the summary in a result's bundle; of a host of data only what is what it must be."""
+    if trusted:
+        told: dict[str, Any] = json.loads(bytes(part))
+        return told
+    try:
+        said: Any = json.loads(bytes(part))
+    except (ValueError, RecursionError):
+        said = {}
+    return confined.summary_of(said)

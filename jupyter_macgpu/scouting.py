@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .fleet.hosts import Host
     from .link import Link
 
-#: Seconds that a cell waits for more hosts when one has answered.
+#: Seconds that a host has to answer, counted from when it was asked, once another one has.
 FRESH = 0.3
 #: Seconds between two looks at whether somebody wants to stop waiting.
 _BLINK = 0.1
@@ -34,7 +34,8 @@ class Scouts:
         self._link_to = link_to
         self._news = threading.Condition()
         self._answers: dict[str, Answer] = {}
-        self._out: set[str] = set()
+        #: Since when each host is being connected to.
+        self._out: dict[str, float] = {}
 
     def send(self, hosts: Sequence[Host]) -> None:
         """Begin to connect to those hosts that are not being connected to already."""
@@ -42,7 +43,7 @@ class Scouts:
             with self._news:
                 if host.name in self._out:
                     continue
-                self._out.add(host.name)
+                self._out[host.name] = time.monotonic()
                 self._answers.pop(host.name, None)
             threading.Thread(
                 target=self._go, args=(host,), name=f"macgpu-{host.name}", daemon=True
@@ -54,15 +55,16 @@ class Scouts:
         Parameters
         ----------
         fresh
-            Seconds from now that the others have, once one has answered.
+            Seconds that the others have to answer, once one has; those that have been silent
+            for so long before are not waited for.
         """
-        asked = time.monotonic()
         self.send(hosts)
         with self._news:
             while True:
                 known = {h.name: self._answers[h.name] for h in hosts if h.name in self._answers}
                 well = [answer for answer in known.values() if answer.error is None]
-                left = asked + fresh - time.monotonic()
+                since = [self._out[h.name] for h in hosts if h.name in self._out]
+                left = max(since, default=0.0) + fresh - time.monotonic()
                 if len(known) == len(hosts) or (well and left <= 0):
                     return known
                 self._news.wait(min(_BLINK, left) if well else _BLINK)
@@ -74,6 +76,6 @@ class Scouts:
         except MacGPUError as error:
             answer = Answer(error=error)
         with self._news:
-            self._out.discard(host.name)
+            self._out.pop(host.name, None)
             self._answers[host.name] = answer
             self._news.notify_all()

@@ -30,6 +30,8 @@ class Session:
         What its worker runs in; fixed at its first run.
     announced
         Whether the user was told that cells run here.
+    hashed
+        SHA-256 of files that were put, by path and by what says that they have not changed.
     """
 
     host: Host
@@ -37,6 +39,7 @@ class Session:
     session: str = field(default_factory=lambda: secrets.token_hex(16))
     environment: dict[str, Any] = field(default_factory=dict)
     announced: bool = False
+    hashed: dict[tuple[object, ...], str] = field(default_factory=dict)
 
     def operate(self, action: str, **detail: Any) -> tuple[m.Operated, list[memoryview]]:
         """Do something with the session's live values; return the answer and its parts.
@@ -48,12 +51,9 @@ class Session:
         TransportError
             If the host cannot be reached.
         """
-        self.link.connect()
         operation = secrets.token_hex(8)
-        self.link.say(
-            m.Operate(operation=operation, session=self.session, action=action, detail=detail)
-        )
-        answer = self.link.await_message(
+        answer = self.link.ask(
+            m.Operate(operation=operation, session=self.session, action=action, detail=detail),
             lambda message: isinstance(message, m.Operated) and message.operation == operation,
             _OPERATION,
         )

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 
+from . import amounts
+from .grammar import Unreadable
 from .wire.errors import InputError
-
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(B|KiB|MiB|GiB|KB|MB|GB)", re.IGNORECASE)
-_UNITS = {
-    "b": 1,
-    "kib": 2**10,
-    "mib": 2**20,
-    "gib": 2**30,
-    "kb": 10**3,
-    "mb": 10**6,
-    "gb": 10**9,
-}
 
 
 def read_size(text: str) -> int:
@@ -27,12 +17,12 @@ def read_size(text: str) -> int:
     InputError
         If it is no size.
     """
-    match = _SIZE.fullmatch(text)
-    if match is None:
+    try:
+        return amounts.read_size(text)
+    except Unreadable as unreadable:
         raise InputError(
             f"{text!r} is not a size.", next="Write a number and a unit: 512MiB, 2GiB."
-        )
-    return int(float(match[1]) * _UNITS[match[2].lower()])
+        ) from unreadable
 
 
 @dataclass(slots=True)

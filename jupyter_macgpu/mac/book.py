@@ -37,6 +37,20 @@ class Book:
         #: Ids of runs that ended and were removed: they must not run again.
         self.removed: set[str] = set()
         self._todo: list[e.Effect] = []
+        self._live: dict[str, Run] = {}
+
+    def add(self, run: Run) -> None:
+        """Take a run that is new here."""
+        self.runs[run.run] = self._live[run.run] = run
+
+    def live(self) -> list[Run]:
+        """Return the runs that have not ended.
+
+        Each submission asks: it must not take longer, the more runs are remembered.
+        """
+        known = self._live.items()
+        self._live = {name: run for name, run in known if run.live and name in self.runs}
+        return list(self._live.values())
 
     def wait(self, run: Run) -> None:
         """Put a run into the queue."""

@@ -6,6 +6,7 @@ Runs on the Mac. Only Python and `wire` may be imported here.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 from dataclasses import replace
@@ -15,6 +16,7 @@ from ..wire import messages as m
 from . import effects as e
 from . import streams
 from .journal import Journal, RunLog
+from .lanes import Lanes
 from .transfers import Transfers
 
 if TYPE_CHECKING:
@@ -67,18 +69,34 @@ class Carrier:
         self.journals: dict[str, Journal] = {}
         self.bundles: dict[str, m.Buffers] = {}
         self.files = Transfers(place)
+        self.lanes = Lanes(self.clients, self.files, self._uploaded)
         self.log = RunLog(place.log)
         self.leaving = False
         self._spare = -1
+        self._frame = b""
+        # Texts, since each step of a `Path` costs more than the renaming that it is for.
+        self._spare_path = str(place.spare)
+        self._runs = str(place.spare.parent)
         self._start_worker = start_worker
 
     def carry(self, effects: Iterable[e.Effect]) -> None:
-        """Carry out effects in their order."""
-        for effect in effects:
-            getattr(self, f"_{type(effect).__name__.lower()}")(effect)
+        """Carry out effects in their order; entries of the log that meet are written at once."""
+        for kind, alike in itertools.groupby(effects, type):
+            if kind is e.Log:
+                self._log(list(alike))  # type: ignore[arg-type]
+                continue
+            act = getattr(self, f"_{kind.__name__.lower()}")
+            for effect in alike:
+                act(effect)
+
+    def _folder(self, session: str) -> str:
+        """Return the name of a session's working folder."""
+        known = self.mind.sessions.get(session)
+        return session if known is None else known.folder
 
     def submit(self, client: Client, message: m.Submit, now: float) -> None:
         """Take a submission; a disk that cannot keep it refuses it whole."""
+        self._frame = client.endpoint.connection.frame
         try:
             self.carry(self.mind.message(client.number, message, now))
         except OSError as error:
@@ -86,23 +104,8 @@ class Carrier:
             text = f"the run could not be written down: {error}"
             refused = m.Refused(about="submit", subject=message.run, reason="disk", text=text)
             client.endpoint.send(refused)
-
-    def bulk(self, client: Client, message: m.Message, now: float) -> None:
-        """Take an acknowledgement, a credit, or bytes of an upload."""
-        on = client.streams
-        if isinstance(message, m.Ack):
-            if message.run in on.followers:
-                on.followers[message.run][0].acknowledge(message.offset, now)
-        elif isinstance(message, m.Credit):
-            if message.stream in on.outgoing:
-                on.outgoing[message.stream].credit(message.offset, now)
-                if on.outgoing[message.stream].done:
-                    on.outgoing.pop(message.stream).close()
-        elif isinstance(message, m.Part) and message.stream in on.incoming:
-            if message.stream.startswith("put:"):
-                self.files.part(client, message)
-            else:
-                self._part(client, message, now)
+        finally:
+            self._frame = b""
 
     def pump(self, client: Client, now: float) -> None:
         """Send a client what it has room for."""
@@ -117,11 +120,11 @@ class Carrier:
             for message in stream.more(now):
                 client.endpoint.send(message)
             if stream.over:
-                del client.streams.outgoing[stream.stream]
+                client.streams.outgoing.pop(stream.stream).close()
 
     def tidy(self) -> None:
         """Close the journals that nobody writes or reads; delete folders that nobody uses."""
-        self.files.tidy(self.workers)
+        self.files.tidy({self._folder(session) for session in self.workers})
         read = {run for client in self.clients.values() for run in client.streams.followers}
         for run in [run for run, file in self.journals.items() if file.closed]:
             if run not in read:
@@ -150,12 +153,12 @@ class Carrier:
 
     def new_journal(self, run: str) -> Journal:
         """Return the journal of a run that is new."""
-        path, fd = self.place.journal(run), self._spare
+        path, fd = f"{self._runs}/{run}.journal", self._spare
         self._spare = -1
         if fd >= 0:
             try:
                 # Renaming a file costs a seventh of making one.
-                self.place.spare.rename(path)
+                os.rename(self._spare_path, path)  # noqa: PTH104
             except OSError:
                 os.close(fd)
                 fd = -1
@@ -167,23 +170,10 @@ class Carrier:
         if self._spare < 0:
             flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
             with contextlib.suppress(OSError):
-                self._spare = os.open(self.place.spare, flags, 0o600)
+                self._spare = os.open(self._spare_path, flags, 0o600)
 
-    # Bulk.
-
-    def _part(self, client: Client, message: m.Part, now: float) -> None:
-        incoming = client.streams.incoming[message.stream]
-        run = message.stream.removeprefix("in:")
-        try:
-            problem = incoming.take(message)
-            if not problem and incoming.done:
-                problem = incoming.finish()
-        except OSError as error:
-            problem = f"the inputs could not be written: {error}"
-        client.endpoint.send(m.Credit(stream=message.stream, offset=incoming.offset))
-        if problem or incoming.done:
-            client.streams.incoming.pop(message.stream).close()
-            self.carry(self.mind.uploaded(run, now, problem))
+    def _uploaded(self, run: str, now: float, problem: str) -> None:
+        self.carry(self.mind.uploaded(run, now, problem))
 
     # One method an effect.
 
@@ -191,15 +181,17 @@ class Carrier:
         if effect.client in self.clients:
             self.clients[effect.client].endpoint.send(effect.message)
 
-    def _log(self, effect: e.Log) -> None:
-        if effect.durable and effect.entry["run"] in self.journals:
-            # The log must not know a run of which nothing else is left.
-            self.journals[effect.entry["run"]].sync()
-        self.log.append(effect.entry, effect.durable)
+    def _log(self, effects: list[e.Log]) -> None:
+        for effect in effects:
+            if effect.durable and effect.entry["run"] in self.journals:
+                # The log must not know a run of which nothing else is left.
+                self.journals[effect.entry["run"]].sync()
+        durable = any(effect.durable for effect in effects)
+        self.log.append(*(effect.entry for effect in effects), durable=durable)
 
     def _openjournal(self, effect: e.OpenJournal) -> None:
         journal = self.new_journal(effect.submit.run)
-        journal.submit(effect.submit)
+        journal.submit(effect.submit, self._frame)
         if effect.submit.buffers:
             self.bundles[effect.submit.run] = effect.submit.buffers
 
@@ -227,17 +219,18 @@ class Carrier:
         if journal.dropped:
             text = f"{journal.dropped:,} bytes of output are over the limit and not kept"
             self._append(e.Append(run=effect.run, what="notice", content={"text": text}))
-        session = self.mind.runs[effect.run].session
+        run = self.mind.runs[effect.run]
+        session = run.session
         if effect.path:
             self._keep(e.Keep(session=session, subject=effect.run))
         end = journal.finish(
             m.End(
                 run=effect.run,
-                epoch=0,
+                epoch=run.epoch,
                 state=effect.state,
                 offset=0,
                 digest="",
-                summary=effect.summary | self.files.wrote(session),
+                summary=effect.summary | self.files.wrote(self._folder(session)),
                 size=effect.size,
                 result=effect.result,
                 buffers=effect.buffers,
@@ -249,13 +242,17 @@ class Carrier:
                 upload.close()
             follower, epoch = client.streams.followers.get(effect.run, (None, 0))
             if follower is not None and not client.endpoint.congested and follower.ended(end):
-                client.endpoint.send(replace(end, epoch=epoch))
+                if epoch == end.epoch:
+                    client.endpoint.send(end, journal.last)
+                else:
+                    client.endpoint.send(replace(end, epoch=epoch))
                 client.endpoint.flush()
 
     def _receive(self, effect: e.Receive) -> None:
         client = self.clients[effect.client]
         path = self.place.inputs(effect.run)
         stream = f"in:{effect.run}"
+        client.streams.taken.pop(stream, None)
         client.streams.incoming[stream] = streams.Incoming(path, effect.size, effect.digest)
 
     def _follow(self, effect: e.Follow) -> None:
@@ -299,7 +296,7 @@ class Carrier:
             refused = m.Refused(about="fetch", subject=effect.subject, reason="not-kept", text=text)
             client.endpoint.send(refused)
             return
-        client.streams.outgoing[effect.stream] = streams.Outgoing(effect.stream, source, 0, size)
+        client.streams.outgoing[effect.stream] = streams.Outgoing(effect.stream, source, size)
 
     def _keep(self, effect: e.Keep) -> None:
         place = self.place
@@ -332,24 +329,28 @@ class Carrier:
             self.workers[effect.session].send(effect.message)
 
     def _execute(self, effect: e.Execute) -> None:
-        path = self.place.inputs(effect.run)
-        buffers = self.bundles.pop(effect.run, None)
-        if buffers is None and not path.exists():
-            buffers = self.journal(effect.run).first().buffers
+        buffers, path, size = self.bundles.pop(effect.run, None), "", 0
+        if buffers is None:
+            file = self.place.inputs(effect.run)
+            if file.exists():
+                path, size = str(file), file.stat().st_size
+            else:
+                buffers = self.journal(effect.run).first().buffers
         worker = self.workers[effect.session]
-        self.files.begin(effect.session)
+        self.files.begin(self._folder(effect.session))
         worker.send(
             m.Execute(
                 run=effect.run,
                 epoch=effect.epoch,
-                path="" if buffers is not None else str(path),
-                size=0 if buffers is not None else path.stat().st_size,
+                path=path,
+                size=size,
                 options=effect.options,
                 buffers=buffers or (),
             )
         )
         # At once: the cell waits for nothing that is still to be said to others.
         worker.flush()
+        self.files.began(self._folder(effect.session))
 
     def _interrupt(self, effect: e.Interrupt) -> None:
         if effect.session in self.workers:

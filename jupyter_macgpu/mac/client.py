@@ -23,6 +23,8 @@ class ClientStreams:
         self.followers: dict[str, tuple[Follower, int]] = {}
         self.outgoing: dict[str, Outgoing] = {}
         self.incoming: dict[str, Incoming] = {}
+        #: Bytes of a run's inputs that came from this client.
+        self.taken: dict[str, int] = {}
         #: Lists of files that it has had some pages of.
         self.lists: dict[str, Iterator[Entry]] = {}
 
@@ -35,11 +37,21 @@ class ClientStreams:
 
 
 class Client:
-    """One notebook kernel, server or command that is connected."""
+    """One notebook kernel, server or command that is connected.
+
+    Attributes
+    ----------
+    kernel
+        Its own word for who it is.
+    beside
+        Number of the client whose bulk it carries a part of; 0 for one that speaks for itself.
+    """
 
     def __init__(self, number: int, endpoint: Endpoint, door: socket.socket | None) -> None:
         self.number = number
         self.endpoint = endpoint
         self.door = door
         self.greeted = False
+        self.kernel = ""
+        self.beside = 0
         self.streams = ClientStreams()

@@ -164,10 +164,11 @@ class Keep(Effect):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Files(Effect):
-    """Do something with the files of a session's folder, and answer the client."""
+    """Do something with the files in a folder of `records.folder_of`, and answer the client."""
 
     client: int
     message: Operate
+    folder: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import os
 import selectors
+import sys
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -65,12 +66,12 @@ class Endpoint:
         """Whether bulk should wait."""
         return self._unsent_bytes > ENOUGH
 
-    def send(self, message: m.Message) -> None:
-        """Say something; what the peer does not take now waits."""
+    def send(self, message: m.Message, frame: bytes = b"") -> None:
+        """Say something; what the peer does not take now waits. `frame` is its bytes, if known."""
         if self.gone:
             return
         try:
-            data = self.connection.send(message)
+            data = self.connection.send(message, frame)
         except LocalProtocolError:
             self.gone = True
             return
@@ -90,9 +91,15 @@ class Endpoint:
             self._took(written)
         self._watch()
 
-    def messages(self) -> Iterator[m.Message]:
-        """Read what there is and yield the messages in it; `gone` is set at the end."""
-        while not self.gone:
+    def messages(self, chunks: int = sys.maxsize) -> Iterator[m.Message]:
+        """Read what there is and yield the messages in it; `gone` is set at the end.
+
+        Parameters
+        ----------
+        chunks
+            Reads of 64 KiB after which others get their turn.
+        """
+        while not self.gone and (chunks := chunks - 1) >= 0:
             try:
                 data = os.read(self._in, _CHUNK)
             except BlockingIOError:

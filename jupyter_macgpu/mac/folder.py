@@ -183,9 +183,9 @@ class Folder:
             os.close(top)
 
     def begin(self) -> None:
-        """Note what is there before a run."""
-        self.use()
+        """Note what is there before a run, where no earlier run has left that known."""
         if self._seen is None and not self._crowded:
+            self.use()
             self._seen = self._look()
 
     def wrote(self) -> dict[str, Any]:

@@ -53,13 +53,16 @@ class Journal:
         The `End` that is in it, without its result; None while the run goes on.
     mark
         Number of the last event that is in it.
+    last
+        The bytes of the `End`, if it was written here.
     """
 
-    def __init__(self, path: Path, run: str, fd: int = -1) -> None:
+    def __init__(self, path: str | Path, run: str, fd: int = -1) -> None:
         self.run = run
         self.base = self.end = 0
         self.mark = 0
         self.ending: m.End | None = None
+        self.last = b""
         self.dropped = 0
         self._digest = OutputDigest()
         self._starts = array("Q")
@@ -85,8 +88,8 @@ class Journal:
             os.close(self._fd)
             self._fd = -1
 
-    def submit(self, message: m.Submit) -> None:
-        """Write the first record.
+    def submit(self, message: m.Submit, frame: bytes = b"") -> None:
+        """Write the first record; `frame` is the bytes that it came in, if they are known.
 
         What an earlier supervisor began and did not log was never accepted: it makes room.
         """
@@ -96,7 +99,7 @@ class Journal:
             self.ending = None
             self._digest = OutputDigest()
             self._starts = array("Q")
-        self._write(codec.encode(message))
+        self._write(frame or codec.encode(message))
         self.base = self.end
 
     def append(self, event: m.Event) -> m.Output | None:
@@ -118,8 +121,9 @@ class Journal:
         """
         if self.ending is None:
             whole = replace(end, offset=self.end, digest=self._digest.hex())
-            self._write(codec.encode(whole))
-            self.ending = replace(whole, buffers=())
+            self.last = codec.encode(whole)
+            self._write(self.last)
+            self.ending = replace(whole, buffers=()) if whole.buffers else whole
             return whole
         return self.ending
 
@@ -221,11 +225,11 @@ class RunLog:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         self._fd = os.open(path, flags, 0o600)
 
-    def append(self, entry: dict[str, Any], durable: bool = False) -> None:
-        """Write one entry in one piece; `durable` also brings it to the disk."""
-        line = _line(entry)
-        written = os.write(self._fd, line)
-        if written < len(line):
+    def append(self, *entries: dict[str, Any], durable: bool = False) -> None:
+        """Write entries in one piece; `durable` also brings them to the disk."""
+        lines = b"".join(map(_line, entries))
+        written = os.write(self._fd, lines)
+        if written < len(lines):
             # Half a line would take the next one with it.
             os.ftruncate(self._fd, os.fstat(self._fd).st_size - written)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

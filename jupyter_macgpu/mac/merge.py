@@ -14,11 +14,12 @@ mark that can be so; up to there a mark that is seen in one pipe is enough.
 
 from __future__ import annotations
 
+import base64
 import math
 import re
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,6 +73,38 @@ class Merger:
         self._torn = set(PIPES) if salvage else set()
         self._pipes = {name: _Pipe(name) for name in PIPES}
         self._events: dict[int, Event] = {}
+
+    @classmethod
+    def restored(cls, nonce: str, state: dict[str, Any]) -> Merger:
+        """Return a merger that goes on where another one, of which this is the `state`, ended."""
+        merger = cls(nonce, state["salvage"])
+        merger._torn = set(state["torn"])
+        for name in PIPES:
+            torn = merger._torn & {name}
+            merger._torn -= torn
+            merger.feed(name, base64.b64decode(state["pipes"][name]))
+            merger._torn |= torn
+        return merger
+
+    def state(self) -> dict[str, Any]:
+        """Return what was read and not yet given out, as a JSON value.
+
+        Events are not in it: the worker tells them again.
+        """
+        held = {
+            name: b"".join(map(self._written_mark, pipe.parts)) + bytes(pipe.unread)
+            for name, pipe in self._pipes.items()
+        }
+        return {
+            "salvage": self._salvage,
+            "torn": sorted(self._torn),
+            "pipes": {name: base64.b64encode(data).decode() for name, data in held.items()},
+        }
+
+    def _written_mark(self, part: bytes | _Mark) -> bytes:
+        if isinstance(part, bytes):
+            return part
+        return self._prefix + b"%d;%s\x07" % (part.number, b"e" if part.has_event else b"s")
 
     def feed(self, name: str, data: bytes) -> None:
         """Take bytes that were read from the pipe `name`."""

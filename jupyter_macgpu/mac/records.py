@@ -5,6 +5,7 @@ Runs on the Mac. Only Python and `wire` may be imported here.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,6 +93,11 @@ class Run:
         }
 
 
+def folder_of(notebook: str) -> str:
+    """Return the name of a notebook's working folder here: the same for all its kernels."""
+    return hashlib.sha256(notebook.encode()).hexdigest()[:32]
+
+
 @dataclass(slots=True, kw_only=True)
 class Session:
     """One notebook's tie to this host: one worker in one environment.
@@ -117,6 +123,11 @@ class Session:
     idle_since: float = 0.0
     silent: bool = False
     reason: str = ""
+
+    @property
+    def folder(self) -> str:
+        """Name of its working folder."""
+        return folder_of(self.notebook)
 
     @property
     def listens(self) -> bool:

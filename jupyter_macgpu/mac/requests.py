@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..wire import messages as m
 from ..wire.bundle import digest_of
 from . import effects as e
-from .records import Run, Session
+from .records import Run, Session, folder_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,7 +116,7 @@ class Requests:
             rank=message.rank,
             since=now,
         )
-        self._book.runs[run.run] = run
+        self._book.add(run)
         self._open_session(client, message)
         self._book.do(e.OpenJournal(submit=message))
         self._book.do(e.Log(entry=run.entry()))
@@ -154,8 +154,8 @@ class Requests:
         where = (message.origin.get("notebook"), message.origin.get("cell"))
         if not all(where) or message.options.get("again"):
             return None
-        for run in self._book.runs.values():
-            if run.live and (run.origin.get("notebook"), run.origin.get("cell")) == where:
+        for run in self._book.live():
+            if (run.origin.get("notebook"), run.origin.get("cell")) == where:
                 return run
         return None
 
@@ -229,7 +229,8 @@ class Requests:
     def _operate(self, client: int, message: m.Operate, _now: float) -> None:
         session = self._book.sessions.get(message.session)
         if message.action in FILES and ID.fullmatch(message.session):
-            self._book.do(e.Files(client=client, message=message))
+            folder = folder_of(self._book.clients[client].notebook)
+            self._book.do(e.Files(client=client, message=message, folder=folder))
         elif session is None or session.worker == "none":
             answer = m.Operated(operation=message.operation, error="this session has no worker")
             self._book.send(client, answer)

@@ -16,16 +16,17 @@ import selectors
 import shutil
 import signal
 import socket
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 from ..wire import messages as m
 from ..wire.connection import Connection
-from . import carry, hardware, journal, store
+from . import build, carry, handover, hardware, journal, start, store
 from .client import Client
-from .door import ACKNOWLEDGED
+from .door import ACKNOWLEDGED, DECLINED, RETIRE
 from .endpoint import Endpoint
+from .greeting import hello
+from .policy import PolicyFile
 from .supervisor import Supervisor
 from .workers import Worker
 
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 TICK = 0.5
 #: The same while a worker starts, so that its first cell need not wait.
 TICK_STARTING = 0.005
-#: Pieces of a worker's output that are taken before others get their turn.
+#: Pieces of what a worker writes or a client says that are taken before others get their turn.
 _PIECES = 32
 
 
@@ -55,11 +56,14 @@ class Server:
 
     def __init__(self, place: store.Store, slots: dict[str, int]) -> None:
         self.place = place
-        self.boot = store.boot_id()
-        self.mind = Supervisor(slots, self.boot)
+        self.mind = Supervisor(slots, store.boot_id())
         self.selector = selectors.DefaultSelector()
         self._devices = hardware.devices()
+        self._policy = PolicyFile()
         self._numbers = 0
+        self._listener: socket.socket | None = None
+        #: The door of the supervisor that takes this one's place.
+        self.successor: socket.socket | None = None
         place.sweep()
         entries = journal.compact(place.log)
         self._hands = carry.Carrier(place, self.mind, self.now, self.start_worker)
@@ -72,7 +76,8 @@ class Server:
         return time.monotonic()
 
     def listen(self, listener: socket.socket) -> None:
-        """Serve the doors that come to `listener`."""
+        """Serve the doors that come to `listener`, which becomes ours."""
+        self._listener = listener
         self.selector.register(listener, selectors.EVENT_READ, lambda _events: self._door(listener))
 
     def run(self) -> None:
@@ -94,6 +99,12 @@ class Server:
                 self._tick()
             self._flush()
             self._hands.make_spare()
+            runs = self.mind.runs.values()
+            if self.successor is not None and handover.all_begun(runs, self.now()):
+                break
+        if self.successor is not None:
+            for worker in self._hands.workers.values():
+                worker.hand_on()
 
     def close(self) -> None:
         """Let go of all descriptors."""
@@ -118,7 +129,10 @@ class Server:
         link, _ = listener.accept()
         try:
             link.settimeout(2.0)
-            _data, fds, _flags, _address = socket.recv_fds(link, 1, 2)
+            word, fds, _flags, _address = socket.recv_fds(link, 1, 2)
+            if word == RETIRE:
+                self._asked_to_retire(link)
+                return
             if len(fds) != 2:
                 raise OSError("a door came without its channel")
             for fd in fds:
@@ -129,11 +143,29 @@ class Server:
             return
         self.add_client(fds[0], fds[1], link)
 
+    def _asked_to_retire(self, link: socket.socket) -> None:
+        """Make room for a supervisor of another build, if that one is to replace this one."""
+        other = handover.asked(link)
+        live = any(run.live for run in self.mind.runs.values())
+        quiet = not live and not self._hands.clients
+        if other is None or not other.replaces(build.ours(), quiet=quiet):
+            link.send(DECLINED)
+            link.close()
+            return
+        link.send(ACKNOWLEDGED)
+        self.successor = link
+        if self._listener is not None:
+            self.selector.unregister(self._listener)
+            self._listener.close()
+        for client in list(self._hands.clients.values()):
+            client.endpoint.flush()
+            self._drop_client(client)
+
     def _client(self, number: int) -> None:
         client = self._hands.clients.get(number)
         if client is None:
             return
-        for message in client.endpoint.messages():
+        for message in client.endpoint.messages(_PIECES):
             self._client_said(client, message)
         if client.endpoint.gone:
             self._drop_client(client)
@@ -141,15 +173,19 @@ class Server:
     def _client_said(self, client: Client, message: m.Message) -> None:
         now = self.now()
         if isinstance(message, m.Hello):
-            client.greeted = True
-            client.endpoint.send(self._hello())
-            self.do(self.mind.connected(client.number, message))
+            self._hands.lanes.greet(client, message)
+            client.endpoint.send(
+                hello(self.place, self.mind, self._devices, self._policy, client.number)
+            )
+            client.greeted = not client.beside
+            if client.greeted:
+                self.do(self.mind.connected(client.number, message))
         elif isinstance(message, m.Ping):
             client.endpoint.send(m.Pong(number=message.number))
         elif isinstance(message, m.Goodbye):
             client.endpoint.gone = True
-        elif isinstance(message, (m.Ack, m.Credit, m.Part)):
-            self._hands.bulk(client, message, now)
+        elif client.beside or isinstance(message, (m.Ack, m.Credit, m.Part)):
+            self._hands.lanes.heard(client, message, now)
         elif isinstance(message, m.Submit):
             worker = self._hands.workers.get(message.session)
             if worker is not None:
@@ -168,43 +204,33 @@ class Server:
         if client.greeted:
             self.do(self.mind.disconnected(client.number))
 
-    def _hello(self) -> m.Hello:
-        return m.Hello(
-            role="supervisor",
-            python=".".join(map(str, sys.version_info[:3])),
-            boot=self.boot,
-            store=self.place.identity(),
-            detail={
-                "host": socket.gethostname(),
-                "system": sys.platform,
-                "pid": os.getpid(),
-                "devices": self._devices,
-                "slots": self.mind.slots,
-            },
-        )
-
     # Workers.
 
     def start_worker(self, session: str, environment: dict[str, Any]) -> None:
         """Start the worker of a session."""
-        worker = Worker(self.place, session, self.selector, self._worker)
+        worker = self._worker_of(session)
         self._hands.workers[session] = worker
         try:
             worker.spawn(environment, self.now())
         except OSError as error:
             worker.how = {"what": f"its worker could not be started: {error}"}
 
+    def _worker_of(self, session: str) -> Worker:
+        known = self.mind.sessions.get(session)
+        cwd = session if known is None else known.folder
+        return Worker(self.place, session, cwd, self.selector, self._worker)
+
     def _adopt(self) -> None:
         self._conclude()
         for folder in sorted((self.place.root / "workers").iterdir()):
-            worker = Worker(self.place, folder.name, self.selector, self._worker)
+            worker = self._worker_of(folder.name)
             for run in self.mind.runs.values():
                 started = run.session == folder.name and run.state == "started"
                 if started and self.place.journal(run.run).exists():
                     worker.noted = self._hands.journal(run.run).mark
             if worker.adopt(self.now()):
                 self._hands.workers[folder.name] = worker
-                self.do(self.mind.adopted(folder.name, self.now()))
+                self.do(self.mind.adopted(folder.name, self.now(), worker.handed))
             else:
                 shutil.rmtree(folder, ignore_errors=True)
         self.do(self.mind.settle(self.now()))
@@ -234,6 +260,8 @@ class Server:
 
     def _worker_said(self, worker: Worker, message: m.Message) -> None:
         if isinstance(message, m.Hello):
+            if self._hands.workers.get(worker.session) is not worker:
+                return  # its process has ended since it said so
             adopted = worker.session in self.mind.sessions and (
                 self.mind.sessions[worker.session].worker == "ready"
             )
@@ -307,6 +335,8 @@ class Server:
             self._check(worker)
         self.do(self.mind.tick(self.now()))
         self._hands.tidy()
+        if not self._hands.workers and start.outdated(self.place):
+            self._hands.leaving = True
 
     def _flush(self) -> None:
         for worker in self._hands.workers.values():
@@ -331,6 +361,9 @@ def main() -> None:
         return
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    build.keep()
+    process = {"pid": os.getpid(), "start": store.process_start(os.getpid())}
+    build.write(place, build.ours(), process)
     slots = {"gpu": int(os.environ.get("MACGPU_SLOTS", "1")), "cpu": os.cpu_count() or 1}
     server = Server(place, slots)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -346,3 +379,7 @@ def main() -> None:
     server.run()
     place.socket.unlink(missing_ok=True)
     server.close()
+    os.close(lock)
+    if server.successor is not None:
+        # Last of all: its door starts the next supervisor now.
+        server.successor.close()

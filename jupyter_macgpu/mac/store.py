@@ -9,12 +9,9 @@ one instance name.
 
 from __future__ import annotations
 
-import ctypes
 import os
-import secrets
 import socket
 import stat
-import struct
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -94,7 +91,7 @@ class Store:
         try:
             return path.read_text()
         except FileNotFoundError:
-            path.write_text(secrets.token_hex(8))
+            path.write_text(os.urandom(8).hex())
             return path.read_text()
 
     def prepare(self) -> None:
@@ -137,7 +134,15 @@ def state_folder() -> Path:
 
 
 def packages(digest: str) -> str:
-    """Return the folder of the packages of a digest, or the empty text where there is none."""
+    """Return the folder of the packages of a digest, or the empty text where there is none.
+
+    Raises
+    ------
+    OSError
+        If it is no digest.
+    """
+    if not all(sign in "0123456789abcdef" for sign in digest):
+        raise OSError("packages are named by a digest")
     return str(state_folder() / "packages" / digest) if digest else ""
 
 
@@ -149,8 +154,11 @@ def private(path: Path) -> None:
     PermissionError
         If it is a link, not ours, or open to others.
     """
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    info = path.lstat()
+    try:
+        info = os.lstat(path)
+    except FileNotFoundError:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        info = os.lstat(path)
     if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid() or info.st_mode & 0o077:
         raise PermissionError(f"{path} must be a folder of yours with mode 0700")
 
@@ -223,6 +231,8 @@ def sync(fd: int) -> None:
 
 def _sysctl(name: str) -> str:
     if sys.platform == "darwin":
+        import ctypes  # here alone: a door is in a hurry
+
         size = ctypes.c_size_t(64)
         value = ctypes.create_string_buffer(64)
         libc = ctypes.CDLL(None)
@@ -232,6 +242,9 @@ def _sysctl(name: str) -> str:
 
 
 def _process_start_darwin(pid: int) -> str:
+    import ctypes
+    import struct
+
     control_kernel, kernel_process, by_pid = 1, 14, 1
     query = (ctypes.c_int * 4)(control_kernel, kernel_process, by_pid, pid)
     answer = ctypes.create_string_buffer(1024)

@@ -11,7 +11,7 @@ import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..wire import bulk
+from ..wire import bulk, spread
 from ..wire import messages as m
 
 if TYPE_CHECKING:
@@ -77,64 +77,100 @@ class Follower:
         self.position = output.end
 
 
-class Outgoing:
-    """Sends stored bytes to a client as one bulk stream; a descriptor becomes its own."""
+class _Source:
+    """Stored bytes; a descriptor becomes its own, and is closed with the last of its readers."""
 
-    def __init__(
-        self, stream: str, source: Path | memoryview | int, start: int, total: int
-    ) -> None:
-        self.stream = stream
-        self._source = source
-        self._start = start
-        self._window = bulk.Window(total, 0)
+    def __init__(self, source: Path | memoryview | int) -> None:
+        self.readers = 1
+        self._memory = source if isinstance(source, memoryview) else None
         self._fd = -1
         if not isinstance(source, memoryview):
             self._fd = source if isinstance(source, int) else os.open(source, os.O_RDONLY)
 
+    def read(self, at: int, size: int) -> bytes | memoryview:
+        if self._memory is not None:
+            return self._memory[at : at + size]
+        return os.pread(self._fd, size, at)
+
+    def release(self) -> None:
+        self.readers -= 1
+        if not self.readers and self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+class Outgoing:
+    """Sends stored bytes to a client as one bulk stream, or as one channel's share of it.
+
+    Parameters
+    ----------
+    source
+        Where they are; a descriptor becomes its own.
+    total
+        How many there are.
+    """
+
+    def __init__(self, stream: str, source: Path | memoryview | int, total: int) -> None:
+        self.stream = stream
+        self._source = _Source(source)
+        self._ledger = spread.Ledger(total)
+        self._lane = spread.Lane(self._ledger)
+        self._open = True
+        self._short = False
+
+    def beside(self) -> Outgoing | None:
+        """Return the share of one more channel; None if this stream goes over one alone."""
+        if not self._open:
+            return None
+        share = object.__new__(Outgoing)
+        share.stream, share._source, share._ledger = self.stream, self._source, self._ledger
+        share._lane = spread.Lane(self._ledger, self._lane)
+        share._open, share._short = True, False
+        self._source.readers += 1
+        return share
+
     @property
     def done(self) -> bool:
         """Whether the client has all of it."""
-        return self._window.done
+        return self._ledger.done
 
     @property
     def over(self) -> bool:
         """Whether nothing more will be sent, whatever the client says."""
-        return False
+        return self._ledger.done
 
-    def credit(self, offset: int, now: float) -> None:
-        """Note what the client has taken."""
-        self._window.credit(offset, now)
+    def credit(self, count: int, now: float) -> None:
+        """Note how much of this share the client has taken."""
+        self._lane.credit(count, now)
 
     def more(self, now: float) -> list[m.Message]:
         """Return the parts that may be sent now, `_AT_ONCE` at most."""
         parts: list[m.Message] = []
-        while (size := self._window.room()) and len(parts) < _AT_ONCE:
-            at = self._window.sent
-            data = self._read(self._start + at, size)
-            if not data:
-                break
-            total = self._window.total
-            parts.append(m.Part(stream=self.stream, offset=at, total=total, buffers=(data,)))
-            self._window.add(len(data), now)
+        while not self._short and len(parts) < _AT_ONCE and (piece := self._lane.take(now)):
+            at, size = piece
+            data = self._read(at, size)
+            self._short = len(data) < size
+            if not self._short:
+                total = self._ledger.total
+                parts.append(m.Part(stream=self.stream, offset=at, total=total, buffers=(data,)))
         return parts
 
     def close(self) -> None:
-        """Close the file."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        """Close the file; what is under way on this share is left to the others."""
+        if self._open:
+            self._open = False
+            self._lane.lose()
+            self._source.release()
 
     def _read(self, at: int, size: int) -> bytes | memoryview:
-        if isinstance(self._source, memoryview):
-            return self._source[at : at + size]
-        return os.pread(self._fd, size, at)
+        return self._source.read(at, size)
 
 
 class Download(Outgoing):
     """Sends one file of a session's folder, and behind it what it was."""
 
     def __init__(self, operation: str, fd: int, size: int, detail: dict[str, Any]) -> None:
-        super().__init__(f"get:{operation}", fd, 0, size)
+        super().__init__(f"get:{operation}", fd, size)
         self._operation = operation
         self._detail = detail
         self._digest = hashlib.sha256()
@@ -144,6 +180,9 @@ class Download(Outgoing):
     def over(self) -> bool:
         """Whether the answer was sent."""
         return self._answered
+
+    def beside(self) -> None:
+        """Share nothing: it is hashed as it is read."""
 
     def more(self, now: float) -> list[m.Message]:
         """Return the parts that may be sent now; the answer when all of them are sent."""
@@ -155,13 +194,13 @@ class Download(Outgoing):
             said += super().more(now)
         except OSError as problem:
             error = f"it cannot be read: {problem.strerror}"
-        whole = self._window.sent == self._window.total
-        if not error and not whole and not said and self._window.room():
+        if self._short:
             error = "it became shorter while it was sent"
         if error:
             said.append(self._answer(error=error))
-        elif whole:
-            said.append(self._answer(size=self._window.total, result=self._digest.hexdigest()))
+        elif self._ledger.handed_out:
+            size = self._ledger.total
+            said.append(self._answer(size=size, result=self._digest.hexdigest()))
         return said
 
     def _answer(self, **what: Any) -> m.Operated:
@@ -180,6 +219,8 @@ class Incoming:
 
     #: What its complaints call it.
     what = "the inputs"
+    #: Whether its parts come over one channel.
+    in_order = False
 
     def __init__(self, path: Path, size: int, digest: str) -> None:
         self._path = path
@@ -188,28 +229,59 @@ class Incoming:
         self._size = size
         self._expected = digest
         self._digest = hashlib.sha256()
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         self._fd = os.open(self._partial, flags, 0o600)
-        self.offset = 0
+        self._arrivals = spread.Arrivals(size)
+        self._hashed = 0
+
+    @property
+    def offset(self) -> int:
+        """All bytes before this one are here."""
+        return self._arrivals.whole
 
     @property
     def done(self) -> bool:
         """Whether all bytes are here."""
-        return self.offset >= self._size
+        return self._arrivals.done
 
     def take(self, part: m.Part) -> str:
-        """Write one part; return what is wrong, or ``""``."""
-        if part.offset != self.offset or part.total != self._size:
+        """Write what is new in one part, in its place; return what is wrong, or ``""``.
+
+        What is here already is not written over: it may have been hashed.
+        """
+        at = part.offset
+        if part.total != self._size or at < 0 or (self.in_order and at != self.offset):
             return f"{self.what} arrived out of order"
         for buffer in part.buffers:
             view = memoryview(buffer)
-            self.offset += view.nbytes
-            if self.offset > self._size:
+            if at + view.nbytes > self._size:
                 return f"{self.what}: more arrived than was announced"
-            self._digest.update(view)
-            while view:
-                view = view[os.write(self._fd, view) :]
+            try:
+                fresh = self._arrivals.add(at, view.nbytes)
+            except ValueError as error:
+                return f"{self.what}: {error}"
+            for start, end in fresh:
+                self._write(start, view[start - at : end - at])
+            at += view.nbytes
+        self._hash_to(self._arrivals.whole)
         return ""
+
+    def _write(self, at: int, view: memoryview) -> None:
+        if at == self._hashed:
+            self._digest.update(view)
+            self._hashed += view.nbytes
+        while view:
+            written = os.pwrite(self._fd, view, at)
+            view, at = view[written:], at + written
+
+    def _hash_to(self, end: int) -> None:
+        """Hash what came before its turn, now that all before it is here."""
+        while self._hashed < end:
+            data = os.pread(self._fd, min(bulk.PART, end - self._hashed), self._hashed)
+            if not data:
+                raise OSError("it became shorter while it was written")
+            self._digest.update(data)
+            self._hashed += len(data)
 
     def finish(self) -> str:
         """Put the file in its place; return what is wrong, or ``""``."""
@@ -239,6 +311,7 @@ class Upload(Incoming):
     """
 
     what = "the file"
+    in_order = True
 
     def __init__(self, folder: Folder, path: str, size: int, digest: str, mode: int) -> None:
         super().__init__(folder.path, size, digest)

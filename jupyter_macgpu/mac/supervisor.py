@@ -150,7 +150,7 @@ class Supervisor:
 
     def tick(self, now: float) -> list[e.Effect]:
         """Look at what is due. Called about once a second."""
-        for run in [run for run in self._book.runs.values() if run.live]:
+        for run in self._book.live():
             self._check_limits(run, now)
         for session in self._book.sessions.values():
             limit = IDLE_HOLDING if session.values else IDLE_EMPTY
@@ -182,7 +182,7 @@ class Supervisor:
             known = self._book.runs.get(entry["run"])
             if known is None:
                 if "digest" in entry:
-                    self._book.runs[entry["run"]] = Run(**entry, since=now)
+                    self._book.add(Run(**entry, since=now))
                 elif "removed" in entry:
                     self._book.removed.add(entry["run"])
                 continue
@@ -204,8 +204,14 @@ class Supervisor:
         self._book.do(e.Log(entry=entry))
         return self._book.done()
 
-    def adopted(self, session_id: str, now: float) -> list[e.Effect]:
-        """Note a worker of an earlier supervisor that lives; what it runs it has still to say."""
+    def adopted(self, session_id: str, now: float, whole: bool = False) -> list[e.Effect]:
+        """Note a worker of an earlier supervisor that lives; what it runs it has still to say.
+
+        Parameters
+        ----------
+        whole
+            Whether that supervisor handed on all that it had read: then there is no gap.
+        """
         session = self.sessions.setdefault(
             session_id, Session(session=session_id, client="", notebook="")
         )
@@ -214,7 +220,8 @@ class Supervisor:
         for run in self.runs.values():
             if run.session == session_id and run.state == "started":
                 self._book.leases.hold(Waiting(run=run.run, session=session_id, kind=run.kind))
-                self._book.do(e.Append(run=run.run, what="gap", content={"at_most": GAP}))
+                if not whole:
+                    self._book.do(e.Append(run=run.run, what="gap", content={"at_most": GAP}))
         return self._book.done()
 
     def confirmed(

@@ -65,15 +65,17 @@ class Transfers:
             "get": self._get,
         }
 
-    def folder(self, session: str) -> Folder:
-        """Return a session's folder."""
-        return self._folders.setdefault(session, Folder(self._place, session))
+    def folder(self, name: str) -> Folder:
+        """Return a working folder."""
+        if name not in self._folders:
+            self._folders[name] = Folder(self._place, name)
+        return self._folders[name]
 
     def do(self, client: Client, effect: e.Files) -> None:
         """Do what is asked and answer; what goes wrong is in the answer's `error`."""
         message = effect.message
         try:
-            folder = self.folder(message.session)
+            folder = self.folder(effect.folder)
             folder.use()
             answer = self._acts[message.action](client, message, folder)
         except (BadPath, OSError, KeyError, TypeError, ValueError) as error:
@@ -96,17 +98,22 @@ class Transfers:
             operation = message.stream.removeprefix("put:")
             client.endpoint.send(m.Operated(operation=operation, error=problem))
 
-    def begin(self, session: str) -> None:
-        """Note a session's files before a run; a disk that does not let us is no reason to stop."""
-        try:
-            self.folder(session).begin()
-        except OSError:
-            self._folders.pop(session, None)
+    def begin(self, name: str) -> None:
+        """Note a folder's files before a run; a disk that does not let us is no reason to stop."""
+        with contextlib.suppress(OSError):
+            self.folder(name).begin()
 
-    def wrote(self, session: str) -> dict[str, Any]:
+    def began(self, name: str) -> None:
+        """Note that a folder is in use, when its cell waits for nothing any more."""
+        try:
+            self.folder(name).use()
+        except OSError:
+            self._folders.pop(name, None)
+
+    def wrote(self, name: str) -> dict[str, Any]:
         """Return what a run wrote; see `Folder.wrote`."""
         try:
-            return self._folders[session].wrote()
+            return self._folders[name].wrote()
         except (KeyError, OSError):
             return {}
 

@@ -17,12 +17,11 @@ import signal
 import socket
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..wire import messages as m
 from ..wire.connection import Connection
-from . import store
+from . import build, handover, store
 from .endpoint import Endpoint
 from .merge import PIPES, Merger
 
@@ -50,6 +49,8 @@ class Worker:
         The store.
     session
         The session whose cells it runs.
+    cwd
+        Name of the folder that they run in.
     selector
         The loop's.
     happened
@@ -60,12 +61,13 @@ class Worker:
         self,
         place: store.Store,
         session: str,
+        cwd: str,
         selector: selectors.BaseSelector,
         happened: Callable[[Worker], None],
     ) -> None:
         self.session = session
         self.folder = place.worker(session)
-        self.cwd = place.folder(session)
+        self.cwd = place.folder(cwd)
         self.pid = 0
         self.start = ""
         self.hello: m.Hello | None = None
@@ -80,6 +82,7 @@ class Worker:
         self._happened = happened
         self._link: socket.socket | None = None
         self._pipes: dict[str, int] = {}
+        self._handed: dict[str, Any] | None = None
 
     # Getting one.
 
@@ -93,14 +96,14 @@ class Worker:
         """
         store.private(self.folder)
         store.private(self.cwd)
-        for name in ("socket", "worker.json", "process", "interrupt"):
+        for name in ("socket", "worker.json", "process", "interrupt", handover.FILE):
             (self.folder / name).unlink(missing_ok=True)
         log = os.open(
             self.folder / "log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600
         )
         start, go = os.pipe()
         try:
-            self._process = self._popen(environment.get("python") or sys.executable, start, log)
+            self._process = self._popen(environment, start, log)
             self.pid = self._process.pid
             self.start = store.process_start(self.pid)
             identity = {"pid": self.pid, "start": self.start}
@@ -111,10 +114,12 @@ class Worker:
                 os.close(fd)
         self.deadline = now + START
 
-    def _popen(self, python: str, stdin: int, log: int) -> subprocess.Popen[bytes]:
+    def _popen(self, environment: dict[str, Any], stdin: int, log: int) -> subprocess.Popen[bytes]:
         words = ["--dir", str(self.folder), "--session", self.session]
+        python = environment.get("python") or sys.executable
+        packages = store.packages(environment.get("packages") or "")
         return subprocess.Popen(
-            [python, "-P", "-c", _bootstrap(), *words],
+            [python, "-P", "-c", build.bootstrap(packages), *words],
             stdin=stdin,
             stdout=log,
             stderr=log,
@@ -125,8 +130,12 @@ class Worker:
     def adopt(self, now: float) -> bool:
         """Find the living process of an earlier supervisor; return whether there is one.
 
-        One that does not listen yet is ended: nothing was asked of it.
+        One that does not listen yet is ended: nothing was asked of it. What a supervisor that
+        retired had read and not written down is taken over.
         """
+        self._handed = handover.take(self.folder)
+        if self._handed is not None:
+            self.noted = max(self.noted, int(self._handed["noted"]))
         try:
             known = json.loads((self.folder / "process").read_text())
             self.pid, self.start = int(known["pid"]), str(known["start"])
@@ -152,6 +161,19 @@ class Worker:
         self._link = link
         self._selector.register(link, 1, self._receive_pipes)
         return True
+
+    @property
+    def handed(self) -> bool:
+        """Whether the earlier supervisor handed this worker on, so that nothing is missing."""
+        return self._handed is not None
+
+    def hand_on(self) -> None:
+        """Leave to the next supervisor what was read and not yet written down. Read no more."""
+        if self.merger is not None:
+            self._handed = {"pid": self.pid, "start": self.start, **self.merger.state()}
+        if self._handed is not None:
+            self.hold(True)
+            handover.leave(self.folder, {**self._handed, "noted": self.noted})
 
     @property
     def reached(self) -> bool:
@@ -183,7 +205,11 @@ class Worker:
     def opened(self, hello: m.Hello, salvage: int) -> None:
         """Begin to read the output, after the worker's hello."""
         self.hello = hello
-        self.merger = Merger(str(hello.detail.get("nonce", "")), salvage)
+        nonce = str(hello.detail.get("nonce", ""))
+        if self._handed is not None:
+            self.merger = Merger.restored(nonce, self._handed)
+        else:
+            self.merger = Merger(nonce, salvage)
         self.hold(False)
 
     # Speaking.
@@ -346,18 +372,3 @@ def how_ended(code: int, peak: int) -> dict[str, Any]:
         name = known.get(-code, f"signal {-code}")
         return {"what": f"its worker was ended by {name}", "signal": name, "peak": peak}
     return {"what": f"its worker exited with code {code}", "exit": code, "peak": peak}
-
-
-def _bootstrap() -> str:
-    """Return what a worker begins with.
-
-    It waits for a word on its standard input: a supervisor that dies before it has written
-    down whom it started leaves nobody behind.
-    """
-    package = str(Path(__file__).parents[2])
-    return (
-        "import os, sys; os.read(0, 1) or os._exit(0); "
-        "os.dup2(os.open(os.devnull, os.O_RDONLY), 0); "
-        f"sys.path.append({package!r}); "
-        "from jupyter_macgpu.mac.worker.process import main; sys.exit(main())"
-    )

@@ -51,3 +51,6 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """End at once what the channels were on; the next `open` begins anew."""
+
+    def rest(self) -> None:
+        """End what the channels were on, unless somebody else still uses it."""

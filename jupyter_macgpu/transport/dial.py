@@ -28,6 +28,10 @@ _STAGGER = 0.25
 BANNER = 15.0
 #: Bytes that may stand before a server's version (RFC 4253 4.2 allows lines before it).
 _BANNER_ROOM = 8192
+#: What OpenSSH 9.8 and later says to an address that it has penalised (sshd.c).
+_SHUT = b"Not allowed at this time"
+#: What OpenSSH says before it turns a connection away by MaxStartups (sshd.c).
+_FULL = b"Exceeded MaxStartups"
 #: Handshakes with one host at a time, over all processes of this account: sshd turns new
 #: logins away by chance from 10 unfinished ones on.
 _AT_ONCE = 4
@@ -94,6 +98,10 @@ def expect_ssh(link: socket.socket, name: str, place: str, patience: float = BAN
             said = b""
         if b"\nSSH-" in b"\n" + said:
             return
+        if said.startswith(_SHUT):
+            raise ShutOut(f"{name}: {place} shuts this address out after refused logins.")
+        if said.startswith(_FULL):
+            raise Crowded(f"{name}: {place} takes no more logins at this moment.")
         if not said:
             raise Crowded(f"{name}: {place} hung up before it said what it is.")
         if len(said) >= _BANNER_ROOM or (b"\n" in said and b"HTTP/" in said[:64]):
@@ -112,6 +120,13 @@ class Crowded(TransportError):
     """The host turned us away before any login: too many log in at this moment."""
 
     next = "Run the cell again in a minute. An admin may raise MaxStartups in sshd_config."
+
+
+class ShutOut(TransportError):
+    """The host takes no connection from this address for a while."""
+
+    lasting = True
+    next = "Wait some minutes: sshd forgets it (PerSourcePenalties). Then mend the login first."
 
 
 @contextlib.contextmanager

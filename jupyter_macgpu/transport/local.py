@@ -64,6 +64,9 @@ class LocalTransport:
     def close(self) -> None:
         """Do nothing: each channel stands alone. See `base.Transport`."""
 
+    def rest(self) -> None:
+        """Do nothing, likewise."""
+
 
 def login_environment() -> dict[str, str]:
     """Return the variables that a login to this machine would see."""

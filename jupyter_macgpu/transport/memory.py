@@ -34,3 +34,6 @@ class MemoryTransport:
 
     def close(self) -> None:
         """Do nothing: each channel stands alone. See `base.Transport`."""
+
+    def rest(self) -> None:
+        """Do nothing, likewise."""

@@ -8,17 +8,21 @@ Nothing is joined or copied to make one.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import struct
+from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from .errors import RemoteProtocolError
 from .frames import nbytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 #: Parts start at multiples of this many bytes: a cache line, and more than any dtype needs.
 ALIGN = 64
+#: Views that one message may have; each has its length in the head.
+_FEW = 64
 _MAGIC = b"macgpu\x00\x01"
 _COUNT = struct.Struct("!8sQ")
 
@@ -72,15 +76,23 @@ def digest_of(pieces: Sequence[bytes | bytearray | memoryview]) -> str:
     return digest.hexdigest()
 
 
-def slices(pieces: Sequence[memoryview], start: int, longest: int) -> Iterator[memoryview]:
-    """Yield the bundle's bytes from `start` on, in views of at most `longest` bytes."""
-    for piece in pieces:
-        if start >= piece.nbytes:
-            start -= piece.nbytes
-            continue
-        for at in range(start, piece.nbytes, longest):
-            yield piece[at : at + longest]
-        start = 0
+class Pieces:
+    """A bundle's pieces, of which any run of bytes can be had as views."""
+
+    def __init__(self, pieces: Sequence[memoryview]) -> None:
+        self._pieces = [piece for piece in pieces if piece.nbytes]
+        self._starts = [0, *itertools.accumulate(piece.nbytes for piece in self._pieces)]
+        self.size = self._starts.pop()
+
+    def cut(self, offset: int, size: int) -> tuple[bytes | memoryview, ...]:
+        """Return the `size` bytes from `offset` on, as views; many small ones as one copy."""
+        views: list[memoryview] = []
+        at = bisect_right(self._starts, offset) - 1
+        while size > 0:
+            start = offset - self._starts[at]
+            views.append(self._pieces[at][start : start + size])
+            offset, size, at = offset + views[-1].nbytes, size - views[-1].nbytes, at + 1
+        return tuple(views) if len(views) <= _FEW else (b"".join(views),)
 
 
 def _padding(size: int) -> bytes:

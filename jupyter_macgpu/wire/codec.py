@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import types
 import typing
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import fields
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from . import frames, messages
 from .errors import RemoteProtocolError
@@ -13,15 +14,12 @@ from .messages import Buffers, Message
 
 #: A field of `BULKY` longer than this as JSON, in bytes, travels in a buffer.
 SLIM = 16 * 1024
-#: Fewer entries or characters than this are never too long.
-FEW = 64
 #: The fields that may outgrow a head. (`content` is cut by its sender, see `content`.)
 BULKY = frozenset({"summary", "detail"})
 
 
-@dataclass(frozen=True, slots=True)
-class _Field:
-    """How to read one field: its name, the types that JSON may give it, whether it may lack."""
+class _Field(NamedTuple):
+    """How to read one field: its name, the types that JSON may give it, whether it must stand."""
 
     name: str
     types: tuple[type, ...]
@@ -36,26 +34,22 @@ def encode(message: Message) -> bytes:
     ValueError
         If it is over a limit of `frames`.
     """
-    kind = message.kind
-    head = {
-        "kind": kind,
-        **{plan.name: getattr(message, plan.name) for plan in _PLANS[kind]},
-    }
-    return frames.encode(*_slim(head, message.buffers))
+    names, values = _READ[message.kind]
+    head, buffers = dict(zip(names, values(message), strict=True)), message.buffers
+    text = frames.head_bytes(head, buffers)
+    if len(text) > SLIM:
+        head, buffers = _slim(head, buffers)
+        text = frames.head_bytes(head, buffers)
+    return frames.join(text, buffers)
 
 
 def _slim(head: dict[str, Any], buffers: Buffers) -> tuple[dict[str, Any], Buffers]:
     """Move the one field that may be large (`BULKY`) into a buffer when it is."""
     for name in BULKY & head.keys():
-        if len(head[name]) > FEW or any(_long(value) for value in head[name].values()):
-            text = frames.json_bytes(head[name])
-            if len(text) > SLIM:
-                return {**head, name: {}, "moved": name}, (text, *buffers)
+        text = frames.json_bytes(head[name])
+        if len(text) > SLIM:
+            return {**head, name: {}, "moved": name}, (text, *buffers)
     return head, buffers
-
-
-def _long(value: object) -> bool:
-    return isinstance(value, (dict, list, str)) and len(value) > FEW
 
 
 def decode(head: dict[str, Any], buffers: list[memoryview]) -> Message:
@@ -76,14 +70,13 @@ def decode(head: dict[str, Any], buffers: list[memoryview]) -> Message:
     if cls is None:
         raise RemoteProtocolError(f"unknown kind of message: {str(kind)[:80]!r}")
     values = {}
-    for plan in _PLANS[cls.kind]:
-        if plan.name in head:
-            value = head[plan.name]
-            if type(value) not in plan.types:
-                raise RemoteProtocolError(f"{kind}.{plan.name} is a {type(value).__name__}")
-            values[plan.name] = value
-        elif plan.required:
-            raise RemoteProtocolError(f"{kind} lacks {plan.name}")
+    for name, allowed, required in _PLANS[cls.kind]:
+        if name in head:
+            values[name] = value = head[name]
+            if type(value) not in allowed:
+                raise RemoteProtocolError(f"{kind}.{name} is a {type(value).__name__}")
+        elif required:
+            raise RemoteProtocolError(f"{kind} lacks {name}")
     return cls(buffers=tuple(buffers), **values)
 
 
@@ -101,4 +94,12 @@ def _plan(cls: type[Message]) -> tuple[_Field, ...]:
     return tuple(plans)
 
 
+def _reading(plans: tuple[_Field, ...]) -> tuple[tuple[str, ...], attrgetter[Any]]:
+    # The kind stands twice, which a dict does not mind: of one name no tuple would be read.
+    names = ("kind", "kind", *(plan.name for plan in plans))
+    return names, attrgetter(*names)
+
+
 _PLANS = {kind: _plan(cls) for kind, cls in messages.MESSAGES.items()}
+#: The head of each kind of message: its names, and what reads them all at once.
+_READ = {kind: _reading(plans) for kind, plans in _PLANS.items()}

@@ -90,8 +90,18 @@ class Connection:
         self._noise: bytearray | None = bytearray()
         self._runs: dict[str, tuple[str, int]] = {}
 
-    def send(self, message: Message) -> bytes:
+    @property
+    def frame(self) -> bytes:
+        """The bytes that brought the message which `next` just returned."""
+        return self._reader.last
+
+    def send(self, message: Message, frame: bytes = b"") -> bytes:
         """Return the bytes that say `message`.
+
+        Parameters
+        ----------
+        frame
+            Its bytes, where they are known: what a journal holds need not be encoded again.
 
         Raises
         ------
@@ -101,7 +111,7 @@ class Connection:
         after = _step(self.our_state, message.kind, self._we_say)
         if after is None:
             raise LocalProtocolError(f"{self.our_role} in {self.our_state} says {message.kind}")
-        data = codec.encode(message)
+        data = frame or codec.encode(message)
         if self.our_state == "new":
             data = PREAMBLE + data
         self.our_state = after

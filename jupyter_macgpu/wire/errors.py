@@ -33,6 +33,8 @@ from __future__ import annotations
 import builtins
 from typing import Any
 
+from .plain import plain, plain_line
+
 #: What is known, and what was kept, where a cell is refused before it leaves.
 NOTHING_SENT = "No run was started; nothing was sent."
 ALL_KEPT = "The notebook and the worker are as they were."
@@ -58,11 +60,13 @@ class MacGPUError(Exception):
     next = "Run the cell again."
 
     def __init__(self, what: str, *, known: str = "", kept: str = "", next: str = "") -> None:
+        # Texts of hosts stand in these: no character of theirs does anything here.
+        what = plain(what)
         super().__init__(what)
         self.what = what
-        self.known = known or type(self).known
-        self.kept = kept or type(self).kept
-        self.next = next or type(self).next
+        self.known = plain(known) or type(self).known
+        self.kept = plain(kept) or type(self).kept
+        self.next = plain(next) or type(self).next
 
     def __str__(self) -> str:
         return "\n".join([self.what, self.known, self.kept, self.next])
@@ -264,7 +268,8 @@ class RemoteError(Exception):
 
     @classmethod
     def rebuilt(cls, ename: str, evalue: str, traceback: list[str]) -> RemoteError:
-        """Return an error that looks like the original."""
+        """Return an error that looks like the original; of no valid name, one called Error."""
+        ename = ename if ename.isidentifier() else plain_line(ename)[:100] or "Error"
         original = getattr(builtins, ename, None)
         bases: tuple[type, ...] = (cls,)
         # IPython shows these its own way and would not ask for our traceback.

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import RemoteProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 PREFIX = struct.Struct("!III")
 #: Longest head. Whatever may grow with the user's data travels in buffers.
@@ -53,9 +53,26 @@ def encode(head: dict[str, Any], buffers: Sequence[bytes | bytearray | memoryvie
     ValueError
         If a limit is passed. This is a bug on our side: callers split before they encode.
     """
+    return join(head_bytes(head, buffers), buffers)
+
+
+def head_bytes(
+    head: dict[str, Any], buffers: Sequence[bytes | bytearray | memoryview] = ()
+) -> bytes:
+    """Return a frame's head as JSON, which names the buffers' sizes too."""
     if buffers:
         head = {**head, "sizes": [nbytes(buffer) for buffer in buffers]}
-    text = json_bytes(head)
+    return json_bytes(head)
+
+
+def join(text: bytes, buffers: Sequence[bytes | bytearray | memoryview] = ()) -> bytes:
+    """Return the frame of a head, as `head_bytes` made it, and its buffers.
+
+    Raises
+    ------
+    ValueError
+        As `encode`.
+    """
     body = b"".join(buffers)
     if len(text) > MAX_HEAD or len(body) > MAX_BODY or len(buffers) > MAX_BUFFERS:
         raise ValueError(f"frame too large: head {len(text)}, body {len(body)} bytes")
@@ -69,6 +86,8 @@ class FrameReader:
     """
 
     def __init__(self) -> None:
+        #: The bytes of the frame that `next` just returned, as they came.
+        self.last = b""
         self._data = bytearray()
 
     def __len__(self) -> int:
@@ -86,6 +105,7 @@ class FrameReader:
         RemoteProtocolError
             If a limit is passed, the checksum is wrong, or the head is not what it must be.
         """
+        self.last = b""
         if len(self._data) < PREFIX.size:
             return None
         head_size, body_size, checksum = PREFIX.unpack_from(self._data)
@@ -94,12 +114,13 @@ class FrameReader:
         end = PREFIX.size + head_size + body_size
         if len(self._data) < end:
             return None
-        whole = bytes(memoryview(self._data)[PREFIX.size : end])
+        self.last = bytes(memoryview(self._data)[:end])
         del self._data[:end]
+        whole = memoryview(self.last)[PREFIX.size :]
         if zlib.crc32(whole) != checksum:
             raise RemoteProtocolError("a frame's checksum is wrong")
-        head = parse_head(whole[:head_size])
-        return head, _cut(memoryview(whole)[head_size:], head.pop("sizes", []))
+        head = parse_head(bytes(whole[:head_size]))
+        return head, _cut(whole[head_size:], head.pop("sizes", []))
 
 
 def parse_head(text: bytes) -> dict[str, Any]:
@@ -112,7 +133,11 @@ def parse_head(text: bytes) -> dict[str, Any]:
         object, or nested deeper than `MAX_DEPTH`.
     """
     try:
-        head = _DECODER.decode(text.decode())
+        whole = text.decode()
+        # Nothing may stand before or behind the object, blanks included.
+        head, end = _DECODER.raw_decode(whole)
+        if end != len(whole):
+            raise ValueError("more than one value")
     except (ValueError, RecursionError) as error:
         raise RemoteProtocolError(f"a frame's head is not JSON: {type(error).__name__}") from None
     if not isinstance(head, dict):
@@ -134,8 +159,7 @@ def _cut(body: memoryview, sizes: Any) -> list[memoryview]:
     return buffers
 
 
-def _no_duplicates(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    pairs = list(pairs)
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
         raise ValueError("duplicate key")

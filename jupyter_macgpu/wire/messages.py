@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 #: Version of this table and of the legal order in `connection`.
 PROTOCOL = 1
 #: What this side can do beyond `PROTOCOL`, said in `Hello`.
-CAPABILITIES = ("inline-bundles", "input-requests", "operations", "files")
+CAPABILITIES = ("inline-bundles", "input-requests", "operations", "files", "lanes")
 #: A bundle of at most this many bytes travels inside the message that announces it.
 INLINE = 256 * 1024
 
@@ -53,7 +53,9 @@ class Hello(Message):
         Of a supervisor: this boot of the host, and this store of runs. "Unknown run" is a
         refusal only under the pair that the client saw when it reserved.
     detail
-        Facts about the sender: host name, slots, process id and the like.
+        Facts about the sender: host name, slots, process id and the like. A supervisor says
+        which number the client has; a client that only carries bulk for another one of the
+        same kernel says ``beside`` and that one's number.
     """
 
     role: str
@@ -272,7 +274,7 @@ class Part(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credit(Message):
-    """All bytes of a bulk stream before `offset` were taken."""
+    """The first `offset` bytes that this channel brought of a bulk stream were taken."""
 
     stream: str
     offset: int

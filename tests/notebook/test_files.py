@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_macgpu import cli
+from jupyter_macgpu.mac.records import folder_of
 from jupyter_macgpu.mac.store import Store, default_root
 from jupyter_macgpu.transport.local import LocalTransport
 from jupyter_macgpu.wire import messages as m
@@ -37,9 +38,13 @@ def session(book: Notebook) -> str:
     return extension.pool.current.session
 
 
+def notebook_of(book: Notebook) -> str:
+    return book.shell.magics_manager.registry["MacGPUMagics"].extension.pool.notebook
+
+
 def folder(book: Notebook) -> Path:
-    """Return the session's folder, which the tests may look into: it is on this machine."""
-    return Store(default_root()).folder(session(book))
+    """Return the notebook's folder, which the tests may look into: it is on this machine."""
+    return Store(default_root()).folder(folder_of(notebook_of(book)))
 
 
 def halves(beside: Path, name: str) -> list[str]:
@@ -216,7 +221,9 @@ def test_an_upload_that_is_cut_at_any_byte_leaves_nothing(book, cut):
     book.run("%%macgpu\n1").error_is(None)
     channel = LocalTransport().open()
     connection = Connection("client", "supervisor")
-    channel.send(connection.send(m.Hello(role="client", client="other", notebook="other")))
+    channel.send(
+        connection.send(m.Hello(role="client", client="other", notebook=notebook_of(book)))
+    )
     put = m.Operate(
         operation="o",
         session=session(book),
@@ -229,13 +236,13 @@ def test_an_upload_that_is_cut_at_any_byte_leaves_nothing(book, cut):
     channel.send(said + told[:cut])
     beside = folder(book).parent
     until = time.monotonic() + 20
-    while not halves(beside, session(book)) and time.monotonic() < until:
+    while not halves(beside, folder(book).name) and time.monotonic() < until:
         time.sleep(0.01)
-    assert halves(beside, session(book))
+    assert halves(beside, folder(book).name)
     channel.close()
-    while halves(beside, session(book)) and time.monotonic() < until:
+    while halves(beside, folder(book).name) and time.monotonic() < until:
         time.sleep(0.01)
-    assert halves(beside, session(book)) == []
+    assert halves(beside, folder(book).name) == []
     assert not (folder(book) / "cut.bin").exists()
 
 
@@ -244,7 +251,7 @@ def test_an_interrupt_ends_an_upload_and_the_next_one_is_whole(book):
     size = 80_000_000
     with Path("stopped.bin").open("wb") as file:
         file.truncate(size)
-    beside, name = folder(book).parent, session(book)
+    beside, name = folder(book).parent, folder(book).name
 
     def interrupt() -> None:
         until = time.monotonic() + 20
@@ -267,3 +274,14 @@ def test_a_shell_has_no_notebook_whose_files_it_could_mean(book, capsys):
     for verb in (["put", "x"], ["get", "x"], ["files"]):
         assert cli.main(verb) == 2
         assert f"%macgpu {verb[0]}" in capsys.readouterr().err
+
+
+def test_another_kernel_of_the_notebook_finds_its_files(tmp_path, monkeypatch, own_state):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JPY_SESSION_NAME", str(tmp_path / "again.ipynb"))
+    with notebook() as book:
+        book.run("%%macgpu\nopen('kept.txt', 'w').write('kept')").error_is(None)
+    with notebook() as again:
+        again.run("%%macgpu\nkept = open('kept.txt').read()").error_is(None)
+        assert again.names["kept"] == "kept"
+        assert "kept.txt" in again.run("%macgpu files").error_is(None).text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 import pytest
@@ -44,8 +45,30 @@ def upload(rate: float, total: int, delay: float, burst: int = 1) -> tuple[int, 
 @pytest.mark.parametrize("rate", [128 * KIB, 1024 * KIB, 8 * 1024 * KIB])
 def test_what_is_under_way_is_a_quarter_of_a_second(rate: int, burst: int, delay: float) -> None:
     worst, _ = upload(rate, 10 * rate, delay, burst)
+    seconds = max(bulk.SECONDS, 2 * delay + bulk.QUEUE)
     # A cancel waits behind what is under way. Credits that come together blur the measure a bit.
-    assert worst <= max(bulk.FIRST_WINDOW, rate * bulk.SECONDS) * 1.5
+    assert worst <= max(bulk.FIRST_WINDOW, rate * seconds) * 1.5
+
+
+@pytest.mark.parametrize("round_trip", [0.0, 0.02, 0.08, 0.3, 0.6])
+@pytest.mark.parametrize("rate", [8 * KIB, 128 * KIB, 1024 * KIB, 25 * 1024 * KIB])
+def test_a_long_round_trip_does_not_starve_a_link(rate: int, round_trip: float) -> None:
+    _, seconds = upload(rate, 20 * rate, delay=round_trip / 2)
+    # A window that doubles with each round trip needs so long to become as large as the link.
+    doublings = max(0.0, math.log2(max(1.0, rate * round_trip / bulk.FIRST_WINDOW)))
+    assert seconds <= 20 * 1.05 + (doublings + 4) * round_trip * 1.5
+
+
+@pytest.mark.parametrize("round_trip", [0.08, 0.3])
+def test_credits_that_are_held_back_do_not_starve_it_either(round_trip: float) -> None:
+    rate = 1024 * KIB
+    _, seconds = upload(rate, 20 * rate, delay=round_trip / 2, burst=3)
+    assert seconds <= 20 * 2
+
+
+def test_a_slow_link_is_not_flooded_while_it_is_measured() -> None:
+    worst, _ = upload(8 * KIB, 80 * KIB, delay=0.02)
+    assert worst <= bulk.FIRST_WINDOW
 
 
 def test_a_slow_link_is_still_filled() -> None:

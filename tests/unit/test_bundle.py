@@ -17,21 +17,37 @@ WHOLE = b"".join(bundle.pack(PARTS))
 
 
 @given(st.lists(st.binary(max_size=200), max_size=6), st.integers(1, 100))
-def test_parts_come_back_through_slices_of_any_length(parts: list[bytes], longest: int) -> None:
+def test_parts_come_back_through_cuts_of_any_length(parts: list[bytes], longest: int) -> None:
     pieces = bundle.pack(parts)
     whole = b"".join(pieces)
     assert [bytes(part) for part in bundle.unpack(memoryview(whole))] == parts
     assert bundle.size_of(pieces) == len(whole)
     assert bundle.digest_of(pieces) == hashlib.sha256(whole).hexdigest()
-    cut = list(bundle.slices(pieces, 0, longest))
+    cutter = bundle.Pieces(pieces)
+    assert cutter.size == len(whole)
+    cut = [
+        b"".join(cutter.cut(at, min(longest, len(whole) - at)))
+        for at in range(0, len(whole), longest)
+    ]
     assert b"".join(cut) == whole
-    assert all(0 < view.nbytes <= longest for view in cut)
+    assert all(0 < len(part) <= longest for part in cut)
 
 
-def test_slices_begin_anywhere() -> None:
-    pieces = bundle.pack(PARTS)
-    for start in range(len(WHOLE) + 1):
-        assert b"".join(bundle.slices(pieces, start, 50)) == WHOLE[start:]
+def test_cuts_begin_and_end_anywhere() -> None:
+    cutter = bundle.Pieces(bundle.pack(PARTS))
+    for start in range(len(WHOLE)):
+        for size in (0, 1, 50, len(WHOLE) - start):
+            end = min(start + size, len(WHOLE))
+            assert b"".join(cutter.cut(start, end - start)) == WHOLE[start:end]
+
+
+def test_a_large_piece_is_not_copied_and_many_small_ones_are_one() -> None:
+    large = bytes(1000)
+    (view,) = bundle.Pieces([memoryview(large)]).cut(10, 500)
+    assert isinstance(view, memoryview)
+    assert view.obj is large
+    small = bundle.Pieces([memoryview(b"x")] * 5000)
+    assert small.cut(0, 5000) == (b"x" * 5000,)
 
 
 def test_every_part_is_aligned() -> None:

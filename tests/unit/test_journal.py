@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import pytest
 from jupyter_macgpu.mac import journal as journals
 from jupyter_macgpu.mac.journal import Journal, RunLog, compact
 from jupyter_macgpu.mac.store import Store
-from jupyter_macgpu.mac.streams import Follower, Incoming
+from jupyter_macgpu.mac.streams import Follower, Incoming, Outgoing
+from jupyter_macgpu.wire import codec
 from jupyter_macgpu.wire import messages as m
 from jupyter_macgpu.wire.states import OutputDigest
 
@@ -61,6 +63,20 @@ def test_records_follow_each_other_and_the_end_says_where(written: Journal) -> N
     for output in outputs:
         digest.add(output.what, output.end, output.buffers)
     assert last.digest == end.digest == digest.hex()
+
+
+def test_a_submission_is_kept_in_the_bytes_that_it_came_in(opened: Callable[[], Journal]) -> None:
+    frame = codec.encode(SUBMIT)
+    file = opened()
+    file.submit(SUBMIT, frame)
+    assert file.base == len(frame)
+    assert opened().first() == SUBMIT
+
+
+def test_an_end_is_kept_in_the_bytes_that_are_sent(written: Journal) -> None:
+    end = written.finish(END)
+    assert written.last == codec.encode(end)
+    assert written.finish(END).offset == end.offset
 
 
 def test_a_journal_that_is_opened_again_goes_on_as_if_it_never_closed(
@@ -184,17 +200,72 @@ def test_an_upload_is_whole_or_leaves_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "part",
     [
-        m.Part(stream="s", offset=1, total=6, buffers=(b"x",)),
+        m.Part(stream="s", offset=-1, total=6, buffers=(b"x",)),
         m.Part(stream="s", offset=0, total=7, buffers=(b"x",)),
         m.Part(stream="s", offset=0, total=6, buffers=(b"toolong",)),
     ],
-    ids=["a gap", "another length", "too much"],
+    ids=["before it", "another length", "too much"],
 )
 def test_a_wrong_part_is_named(part: m.Part, tmp_path: Path) -> None:
     incoming = Incoming(tmp_path / "run.inputs", 6, "")
     assert incoming.take(part)
     incoming.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def _part(offset: int, data: bytes, total: int = 6) -> m.Part:
+    return m.Part(stream="s", offset=offset, total=total, buffers=(data,))
+
+
+def test_parts_of_several_channels_find_their_places(tmp_path: Path) -> None:
+    path = tmp_path / "run.inputs"
+    incoming = Incoming(path, 6, hashlib.sha256(b"inputs").hexdigest())
+    assert [incoming.take(_part(4, b"ts")), incoming.offset, incoming.done] == ["", 0, False]
+    # What was sent once more is not written over what is there: that may be hashed by now.
+    assert [incoming.take(_part(0, b"inp")), incoming.take(_part(1, b"XX"))] == ["", ""]
+    assert [incoming.offset, incoming.done, path.exists()] == [3, False, False]
+    assert [incoming.take(_part(2, b"XuX")), incoming.done] == ["", True]
+    assert [incoming.finish(), path.read_bytes()] == ["", b"inputs"]
+
+
+def test_an_upload_with_a_hole_leaves_nothing(tmp_path: Path) -> None:
+    incoming = Incoming(tmp_path / "run.inputs", 6, hashlib.sha256(b"inputs").hexdigest())
+    assert [incoming.take(_part(0, b"in")), incoming.take(_part(3, b"uts"))] == ["", ""]
+    assert not incoming.done
+    incoming.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def _taken(outgoing: Outgoing, whole: bytearray, now: float) -> int:
+    size = 0
+    for part in outgoing.more(now):
+        assert isinstance(part, m.Part)
+        for buffer in part.buffers:
+            whole[part.offset : part.offset + len(buffer)] = buffer
+            size += len(buffer)
+    return size
+
+
+def test_a_stream_is_shared_and_a_lost_share_goes_to_the_others(tmp_path: Path) -> None:
+    stored, whole = os.urandom(100_000), bytearray(100_000)
+    (tmp_path / "stored").write_bytes(stored)
+    own = Outgoing("s", tmp_path / "stored", len(stored))
+    lost, kept = own.beside(), own.beside()
+    assert lost is not None
+    assert kept is not None
+    counts, now = {own: 0, kept: 0}, 0.0
+    assert _taken(lost, bytearray(100_000), now)
+    lost.close()
+    while not own.done:
+        now += 0.01
+        for share in counts:
+            counts[share] += _taken(share, whole, now)
+            share.credit(counts[share], now)
+    assert bytes(whole) == stored
+    assert all(counts.values())
+    own.close()
+    assert own.beside() is None
+    kept.close()
 
 
 def test_damaged_inputs_are_not_kept(tmp_path: Path) -> None:
@@ -231,6 +302,16 @@ def test_a_log_comes_back_and_goes_on(place: Store) -> None:
     write(place, STARTED)
     assert compact(place.log) == [NEW, ACCEPTED, STARTED]
     assert compact(place.root / "none") == []
+
+
+def test_entries_that_are_written_at_once_are_lines_like_others(place: Store) -> None:
+    write(place, NEW, ACCEPTED, STARTED)
+    apart = place.log.read_bytes()
+    place.log.unlink()
+    log = RunLog(place.log)
+    log.append(NEW, ACCEPTED, STARTED, durable=True)
+    log.close()
+    assert place.log.read_bytes() == apart
 
 
 def test_a_log_cut_at_every_byte_keeps_its_whole_lines(place: Store) -> None:

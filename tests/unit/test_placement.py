@@ -8,7 +8,7 @@ import time
 import pytest
 
 from jupyter_macgpu.fleet.hosts import Host
-from jupyter_macgpu.placement import OTHERS, Answer, Needs, place, shortlist
+from jupyter_macgpu.placement import AT_ONCE, Answer, Needs, place, shortlists
 from jupyter_macgpu.scouting import Scouts
 from jupyter_macgpu.wire.errors import PlacementError, TransportError
 
@@ -20,17 +20,19 @@ def names(hosts: tuple[Host, ...]) -> list[str]:
 
 
 def test_no_more_hosts_are_asked_than_the_budget_allows() -> None:
-    assert names(shortlist(HOSTS, Needs())) == ["mac-1", "mac-2", "mac-3", "mac-4", "mac-5"]
-    own = shortlist(HOSTS, Needs(affinity="mac-8"))
-    assert names(own) == ["mac-8", "mac-1", "mac-2", "mac-3", "mac-4"]
-    assert len(own) == OTHERS + 1
+    first, second = shortlists(HOSTS, Needs())
+    assert names(first) == ["mac-1", "mac-2", "mac-3", "mac-4"]
+    assert names(second) == ["mac-5", "mac-6", "mac-7", "mac-8"]
+    own, *others = shortlists(HOSTS, Needs(affinity="mac-8"))
+    assert names(own) == ["mac-8"]
+    assert [len(each) for each in others] == [AT_ONCE, 3]
 
 
 def test_where_values_live_is_the_only_choice() -> None:
     needs = Needs(holders=frozenset({"mac-6", "mac-3"}), affinity="mac-1")
-    assert names(shortlist(HOSTS, needs)) == ["mac-3"]
+    assert [names(each) for each in shortlists(HOSTS, needs)] == [["mac-3"]]
     with pytest.raises(PlacementError, match="leaves out"):
-        shortlist(HOSTS, Needs(on="mac-1", holders=frozenset({"mac-3"})))
+        shortlists(HOSTS, Needs(on="mac-1", holders=frozenset({"mac-3"})))
 
 
 def test_the_fewest_runs_win_and_the_first_of_equals() -> None:
@@ -82,3 +84,15 @@ def test_a_cell_waits_for_one_host_and_not_for_the_slowest() -> None:
     while "mac-2" not in scouts.answers(HOSTS[1:2]) and time.monotonic() < deadline:
         pass
     assert links["mac-2"].tries <= 2
+
+
+def test_a_host_that_has_been_silent_for_long_is_not_waited_for_again() -> None:
+    links = {"mac-1": _Link(1), "mac-2": _Link(0)}
+    scouts = Scouts(lambda host: links[host.name])  # type: ignore[arg-type,return-value]
+    scouts.send(HOSTS[:2])
+    time.sleep(0.2)
+    links["mac-1"].go.set()
+    found = scouts.answers(HOSTS[:2], fresh=0.2)
+    assert "mac-2" not in found
+    assert found["mac-1"].live == 1
+    links["mac-2"].go.set()

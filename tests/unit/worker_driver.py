@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -108,7 +109,14 @@ class Supervisor:
 class Driver:
     """A worker and the notebook that it belongs to."""
 
-    def __init__(self, folder: Path, *, idle: float = 60.0, session: str = "s") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        idle: float = 60.0,
+        session: str = "s",
+        program: Sequence[str] = (sys.executable, "-P", "-m", "jupyter_macgpu.mac.worker"),
+    ) -> None:
         self.folder = folder
         self.namespace: dict[str, Any] = {"__name__": "__main__"}
         self.count = 0
@@ -117,9 +125,8 @@ class Driver:
         work.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
         self.log = (folder / "log").open("wb")
-        command = [sys.executable, "-P", "-m", "jupyter_macgpu.mac.worker"]
         self.process = subprocess.Popen(
-            [*command, "--dir", str(folder), "--session", session, "--idle", str(idle)],
+            [*program, "--dir", str(folder), "--session", session, "--idle", str(idle)],
             cwd=work,
             stdin=subprocess.DEVNULL,
             stdout=self.log,

@@ -80,7 +80,7 @@ def open_cell(message: Execute) -> Cell:
     if len(parts) < 2:
         raise RemoteProtocolError("the bundle of a cell lacks its description or its inputs")
     try:
-        return _described(json.loads(bytes(parts[0])), parts[1], tuple(parts[2:]))
+        return _described(json.loads(str(parts[0], "utf-8")), parts[1], tuple(parts[2:]))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         text = f"a cell's description cannot be read: {type(error).__name__}: {error}"
         raise RemoteProtocolError(text) from None

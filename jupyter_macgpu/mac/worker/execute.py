@@ -152,21 +152,22 @@ class Executor:
         return None
 
     def _summary(self, error: dict[str, str] | None, times: list[float]) -> dict[str, Any]:
-        spans = [after - before for before, after in pairwise(times)]
+        # Microseconds: a clock's last digits take longer to read and write than all else here.
+        spans = [round(after - before, 6) for before, after in pairwise(times)]
         return {
             "status": "ok" if error is None else "error",
             "error": error,
             "timings": dict(zip(("load", "run", "dump"), spans, strict=False)),
-            "payload": self.shell.take_payloads(),
+            "payload": _plain(self.shell.take_payloads()),
             "live": self.holdings.count,
         }
 
     def _finish(self, run: str, summary: dict[str, Any], changes: Changes) -> None:
-        text = as_json(summary)
+        text = json.dumps(summary)
         packed = self.results.pack(run, text, changes)
         self.outlet.event(
             "finished",
-            _for_head(text),
+            _for_head(summary, text),
             buffers=packed.buffers,
             path=packed.path,
             size=packed.size,
@@ -178,7 +179,7 @@ class Executor:
         self.shell.announcer.tell("error", trouble.shown())
         times.append(time.perf_counter())
         summary = self._summary(trouble.named(), times)
-        self.outlet.event("finished", _for_head(as_json(summary)))
+        self.outlet.event("finished", _for_head(summary, json.dumps(summary)))
 
     def _hook(self) -> ResultHook:
         hook = self.shell.displayhook
@@ -240,17 +241,21 @@ def _summary_of(changes: Changes) -> dict[str, Any]:
     return {
         "bound": list(changes.bound),
         "deleted": list(changes.deleted),
-        "remote": [asdict(info) for info in changes.remote],
+        "remote": _plain([asdict(info) for info in changes.remote]),
         "notes": list(changes.notes),
     }
 
 
-def _for_head(text: str) -> dict[str, Any]:
+def _plain(value: list[dict[str, Any]]) -> Any:
+    """Return what libraries and users filled in as plain JSON values; all else is ours."""
+    return json.loads(as_json(value)) if value else []
+
+
+def _for_head(summary: dict[str, Any], text: str) -> dict[str, Any]:
     """Return as much of a summary as a message's head takes; the bundle has all of it."""
-    content: dict[str, Any] = json.loads(text)
     if len(text) <= wire_content.IN_HEAD:
-        return content
-    short = {key: content[key] for key in ("status", "error", "timings", "live")}
+        return summary
+    short = {key: summary[key] for key in ("status", "error", "timings", "live")}
     if short["error"]:
         short["error"] = {key: value[:_SHORT] for key, value in short["error"].items()}
     return short | {"shortened": True}

@@ -54,7 +54,7 @@ class Gate:
         self.suspended: Callable[[], None] | None = None
         self.depth = 0
         self.shield = Shield(self)
-        self._note = note
+        self._note = str(note)
         self._main = threading.main_thread().ident
         self._pid = os.getpid()
 
@@ -91,8 +91,12 @@ class Gate:
         return threading.get_ident() == self._main
 
     def _named(self) -> str:
+        # Asked before each run, and hardly ever there: an error costs ten times the question.
+        if not os.access(self._note, os.F_OK):
+            return ""
         try:
-            words = self._note.read_text().split()
+            with open(self._note) as note:  # noqa: PTH123 (a handler has no time for a `Path`)
+                words = note.read().split()
         except (OSError, ValueError):
             return ""
         return words[0] if words else ""

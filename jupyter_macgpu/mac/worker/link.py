@@ -158,8 +158,8 @@ class Link:
                 return
             writable(sock, _GLANCE)
 
-    def pump(self) -> None:
-        """Take what the supervisor said, without waiting for it."""
+    def pump(self, *, tell: bool = True) -> None:
+        """Take what the supervisor said, without waiting for it; `tell` calls `arrived`."""
         with self._shield, self._lock:
             if self._inside:
                 return
@@ -167,7 +167,7 @@ class Link:
             while self._socket is not None and self._receive(self._socket):
                 pass
             changed = len(self.inbox) > count or self._socket is None
-        if changed:
+        if changed and tell:
             self.arrived()
 
     def retired(self) -> list[socket.socket]:

@@ -77,10 +77,15 @@ class Service:
         if supervisor is not self._watched:
             self._watched = supervisor
             if supervisor is not None:
-                self._loop.add_reader(supervisor, self._link.pump)
+                self._loop.add_reader(supervisor, self._read)
         if self._task is None and (message := self._link.take()) is not None:
             self._task = self._loop.create_task(self._do(message), context=self._context)
             self._task.add_done_callback(self._done)
+
+    def _read(self) -> None:
+        """Take what the supervisor said, and begin it in this turn of the loop."""
+        self._link.pump(tell=False)
+        self._look()
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._task = None

@@ -105,7 +105,8 @@ class ZMQInteractiveShell(InteractiveShell):
         """Return what a cell asks of the notebook's front end, and forget it."""
         assert self.payload_manager is not None
         payloads: list[dict[str, Any]] = self.payload_manager.read_payload()
-        self.payload_manager.clear_payload()
+        if payloads:
+            self.payload_manager.clear_payload()
         return payloads
 
     async def run_user_cell(

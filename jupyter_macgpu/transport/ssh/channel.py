@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import paramiko
@@ -65,10 +66,13 @@ class SshChannel:
         if not self._open:
             return
         self._open = False
+        self._connection.closed_one()
+        # Where nothing can be sent, its farewell would wait behind all that is on the way.
         if self._connection.writable():
             self._channel.close()
+        elif self._connection.lent:
+            threading.Thread(target=self._channel.close, daemon=True).start()
         else:
-            # Its farewell would wait behind all that is on the way.
             self._connection.close()
 
     def _farewell(self) -> str:

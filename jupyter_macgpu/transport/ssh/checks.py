@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...wire.errors import MacGPUError
@@ -55,6 +56,48 @@ def steps(host: Host, ways: Ways) -> Iterator[Step]:
         yield name, f"as {route.user}, in {1000 * connection.round_trip:.1f} ms a round trip"
     except MacGPUError as error:
         yield name, error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownKey:
+    """The key that a host shows.
+
+    Attributes
+    ----------
+    fingerprint
+        As ``ssh-keygen -l`` prints it.
+    word
+        What `hostkeys.judge` thinks of it: ``trusted``, ``unknown``, or why it is refused.
+    refusal
+        The error that a login would end with; None where it is trusted.
+    """
+
+    fingerprint: str
+    word: str
+    refusal: MacGPUError | None = None
+
+
+def key_of(host: Host, ways: Ways) -> ShownKey:
+    """Return the key that a host shows, and what is thought of it. Nobody logs in there.
+
+    Raises
+    ------
+    TransportError
+        If it cannot be reached.
+    """
+    route = route_to(host, ClientConfig())
+    blob = shown_key(route, ways.keyring, ways.locks)
+    verdict = hostkeys.judge(KnownHosts.read(route.known_hosts), route.asked, blob, route.pinned)
+    refused = None
+    if verdict.word != "trusted":
+        refused = hostkeys.refusal(verdict, route.asked, blob, name=route.name)
+    return ShownKey(fingerprint=hostkeys.fingerprint(blob), word=str(verdict.word), refusal=refused)
+
+
+def way(host: Host) -> tuple[str, str, int]:
+    """Return as whom, where and at which port a host is reached."""
+    route = route_to(host, ClientConfig())
+    return route.user, route.address, route.port
 
 
 def fingerprint_of(host: Host, ways: Ways) -> str:

@@ -117,6 +117,27 @@ class ClientConfig:
             raise _broken(f"{name}: {error}") from error
 
 
+def aliases(files: Sequence[str] = ("~/.ssh/config", "/etc/ssh/ssh_config")) -> tuple[str, ...]:
+    """Return the names that ``Host`` lines give to single machines, in their order.
+
+    Patterns are left out, and names that only a ``Match`` gives.
+
+    Raises
+    ------
+    ConfigError
+        If a file cannot be read.
+    """
+    found: dict[str, None] = {}
+    for line in (line for file in files for line in _file(expand(file), 0)):
+        match = re.fullmatch(r"host(?:\s*=\s*|\s+)(.+)", line, re.IGNORECASE)
+        try:
+            names = shlex.split(match[1], comments=True) if match else []
+        except ValueError as error:
+            raise _broken(f"{line[:80]!a}: {error}") from error
+        found |= {name: None for name in names if not re.search(r"[*?!]", name)}
+    return tuple(found)
+
+
 def split_hop(hop: str) -> tuple[str | None, str, int | None]:
     """Return user, host and port of ``[user@]host[:port]``.
 

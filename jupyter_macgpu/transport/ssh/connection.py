@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 STEP = 15.0
 #: Seconds for which a host that turns us away unheard is tried again.
 _CROWDED = 30.0
+#: Seconds for which a host may count a channel that is closed here.
+_LINGER = 2.0
 _CIPHERS = (
     # With AES instructions, which every Mac has, the quickest by far.
     "aes128-gcm@openssh.com",
@@ -48,10 +50,12 @@ _MACS = (
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
-class SshConnection:
-    """An open connection, on which channels are opened.
+class NoChannel(TransportError):
+    """The host opens no further channel on a connection. Nothing was sent."""
 
-    Channels may be opened by one thread at a time.
+
+class SshConnection:
+    """An open connection, on which channels are opened, by any thread.
 
     Parameters
     ----------
@@ -71,6 +75,9 @@ class SshConnection:
     def __init__(self, route: Route, keyring: Keyring, locks: Path) -> None:
         self.route = route
         self.round_trip = 0.0
+        #: Channels that other processes have on it.
+        self.lent = 0
+        self._closed_one = -_LINGER
         self._before: SshConnection | None = None
         if route.through is not None:
             self._before = SshConnection(route.through, keyring, locks)
@@ -90,26 +97,28 @@ class SshConnection:
     def execute(self, command: str) -> paramiko.Channel:
         """Run a command on a new channel.
 
+        A host may still count a channel that was closed just now; that is waited for.
+
         Raises
         ------
         ConnectionLost
             If the connection is over.
-        TransportError
+        NoChannel
             If the host opens no more channels or refuses commands.
         """
-        try:
-            channel: paramiko.Channel = self._fabric.create_session()
-            channel.settimeout(STEP)
-            channel.exec_command(command)
-        except paramiko.ChannelException as error:
-            raise TransportError(
-                f"{self.route.name} opens no channel ({error.text}).",
-                next="Its sshd may allow too few sessions (MaxSessions) or forbid commands.",
-            ) from error
-        except (paramiko.SSHException, OSError, EOFError) as error:
-            self.close()
-            raise ConnectionLost(f"The connection to {self.route.name} ended: {error}") from error
-        return channel
+        wait = 0.02
+        while True:
+            try:
+                return self._execute(command)
+            except NoChannel:
+                if time.monotonic() + wait > self._closed_one + _LINGER:
+                    raise
+            time.sleep(wait)
+            wait *= 2
+
+    def closed_one(self) -> None:
+        """Note that a channel was closed."""
+        self._closed_one = time.monotonic()
 
     def tunnel(self, address: str, port: int) -> paramiko.Channel:
         """Return a channel to a machine behind this one.
@@ -149,6 +158,25 @@ class SshConnection:
             self._fabric.close()
         if self._before is not None:
             self._before.close()
+
+    def _execute(self, command: str) -> paramiko.Channel:
+        transport = self._fabric.transport
+        if transport is None:
+            raise ConnectionLost(f"The connection to {self.route.name} ended.")
+        try:
+            # Not fabric's own way: that connects again where the connection is over.
+            channel: paramiko.Channel = transport.open_session()
+            channel.settimeout(STEP)
+            channel.exec_command(command)
+        except paramiko.ChannelException as error:
+            raise NoChannel(
+                f"{self.route.name} opens no channel ({error.text}).",
+                next="Its sshd may allow too few sessions (MaxSessions) or forbid commands.",
+            ) from error
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            self.close()
+            raise ConnectionLost(f"The connection to {self.route.name} ended: {error}") from error
+        return channel
 
 
 def _persistent(
@@ -222,6 +250,25 @@ def _socket(connection: SshConnection, route: Route) -> socket.socket | paramiko
     return link
 
 
+class _Prompt(paramiko.Transport):
+    """Answers a server's first words after the login at once.
+
+    OpenSSH announces its host keys then. What it says next, that a channel is open, waits for our
+    acknowledgement of that, which the system delays by 40 ms; any bytes of ours carry it.
+    """
+
+    _prompted = False
+
+    def _parse_global_request(self, message: paramiko.Message) -> None:
+        super()._parse_global_request(message)  # type: ignore[misc]
+        if not self._prompted:
+            self._prompted = True
+            nothing = paramiko.Message()
+            nothing.add_byte(paramiko.common.cMSG_IGNORE)
+            nothing.add_string(b"")
+            self._send_message(nothing)  # type: ignore[attr-defined]
+
+
 class _Guard(paramiko.MissingHostKeyPolicy):
     """Judges the host's key. paramiko asks it for every key, since it was told of none."""
 
@@ -231,7 +278,7 @@ class _Guard(paramiko.MissingHostKeyPolicy):
 
     def transport(self, link: socket.socket, **options: Any) -> paramiko.Transport:
         """Return a transport that asks for the kind of key that we know. Called by paramiko."""
-        transport = paramiko.Transport(link, **options)
+        transport = _Prompt(link, **options)
         security = transport.get_security_options()
         security.ciphers = [each for each in _CIPHERS if each in security.ciphers]
         security.digests = [each for each in _MACS if each in security.digests]

@@ -97,7 +97,7 @@ class Keys(AuthStrategy):  # type: ignore[misc,unused-ignore]
         self.problems: list[LoginRefused] = []
         self._route = route
         self._keyring = keyring
-        self._agent = _Agent(_agent_place(route.agent))
+        self._agent = Agent(agent_place(route.agent))
 
     def close(self) -> None:
         """Hang up on the agent."""
@@ -158,7 +158,7 @@ def _public(path: str) -> bytes:
         return b""
 
 
-def _agent_place(named: str) -> str:
+def agent_place(named: str) -> str:
     """Return the path of the agent's socket; empty for none."""
     if named == "none":
         return ""
@@ -167,7 +167,7 @@ def _agent_place(named: str) -> str:
     return named
 
 
-class _Agent(AgentSSH):
+class Agent(AgentSSH):
     """The agent at one socket. paramiko's own looks at SSH_AUTH_SOCK alone."""
 
     def __init__(self, place: str) -> None:

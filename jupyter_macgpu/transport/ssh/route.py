@@ -97,7 +97,7 @@ def _through(said: Settings, config: ClientConfig, left: int) -> Route | None:
         user, name, port = split_hop(hop)
         hop_said = config.lookup(name)
         port = port or hop_said.port or 22
-        if hop_said.hostname == said.hostname and before is None:
+        if (hop_said.hostname, port) == (said.hostname, said.port or 22) and before is None:
             return None  # a ProxyJump for all hosts, met at the bastion itself
         before = Route(
             name=name,

@@ -1,4 +1,4 @@
-"""The transport over SSH: one connection a host and process, the door behind each channel."""
+"""The transport over SSH: one connection a host and account, the door behind each channel."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from .. import deploy
 from ..preface import Preface, Said, Spoke
 from .channel import SshChannel
 from .config import ClientConfig
-from .connection import SshConnection
+from .connection import NoChannel, SshConnection
+from .guests import Guests
 from .login import Keyring
+from .meeting import Meeting
 from .route import route_to
 
 if TYPE_CHECKING:
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ...fleet.hosts import Host
+    from ..base import Channel
+    from ..sockets import SocketChannel
+    from .meeting import Owner
 
 
 class Ways:
@@ -29,7 +34,8 @@ class Ways:
     ask
         Asks the user for a passphrase; raises if there is nobody to ask.
     locks
-        The folder of the locks that keep handshakes of several processes apart.
+        The folder where the processes of this account meet, to keep their handshakes apart and to
+        share their connections.
     """
 
     def __init__(self, ask: Callable[[str], str], locks: Path) -> None:
@@ -44,6 +50,10 @@ class Ways:
 class SshTransport:
     """The way to one host over SSH.
 
+    Channels are on a connection that another process of this account has, or else on our own, of
+    which we lend channels in turn. When another's ends, so does the channel; the next `open`
+    finds or makes another connection.
+
     Parameters
     ----------
     host
@@ -57,7 +67,12 @@ class SshTransport:
         self._host = host
         self._ways = ways
         self._connection: SshConnection | None = None
+        self._guests: Guests | None = None
+        # Whose guest we were last, and whose guest we will not be again.
+        self._owner: Owner | None = None
+        self._avoided: Owner | None = None
         self._bare = self._looked_after = False
+        self._noise = Preface()
         self._lock = threading.Lock()
 
     @property
@@ -81,10 +96,9 @@ class SshTransport:
             If the host cannot be reached, is not who it should be, or refuses the login.
         """
         with self._lock:
-            connection = self._connected()
             if self._bare:
-                self._bring(connection)
-            channel = self._execute(connection)
+                self._bring()
+            channel = self._execute()
             channel.send(deploy.greeting(self._host.python or ""))
             return DoorChannel(channel, self)
 
@@ -105,40 +119,77 @@ class SshTransport:
             If it is not the connection that ended, and what is there was looked at before.
         """
         if not self.alive:
+            self._avoided = self._owner  # what is wrong shows on a connection of our own
             return
         if self._looked_after:
             raise deploy.silence(preface, self.name)
         # What was put there may be damaged: the installer looks at every file.
+        self._noise = preface
         self._bare = self._looked_after = True
 
     def close(self) -> None:
-        """End the connection at once. See `base.Transport`."""
+        """End the connection at once, or rely no more on whose guest we are."""
+        self._avoided = self._owner
+        self._end()
+
+    def rest(self) -> None:
+        """End the connection, unless there are guests. See `base.Transport`."""
+        with self._lock:
+            if self._guests is None or not self._guests.count:
+                self._end()
+
+    def _end(self) -> None:
+        guests, self._guests = self._guests, None
         connection, self._connection = self._connection, None
+        if guests is not None:
+            guests.close()
         if connection is not None:
             connection.close()
 
-    def _connected(self) -> SshConnection:
-        if self._connection is not None and not self._connection.alive:
-            self.close()
-        if self._connection is None:
-            route = route_to(self._host, ClientConfig())
-            self._connection = SshConnection(route, self._ways.keyring, self._ways.locks)
-        return self._connection
+    def _execute(self) -> Channel:
+        if not self.alive:
+            self._end()
+            channel = self._connect()
+            if channel is not None:
+                return channel
+        connection = self._connection
+        assert connection is not None
+        try:
+            return SshChannel(connection, connection.execute(deploy.door_command()))
+        except NoChannel:
+            if self._guests is None or not self._guests.count:
+                raise
+        # They took what the host allows. Their channels end a moment after them.
+        self._end()
+        return self._execute()
 
-    def _execute(self, connection: SshConnection) -> SshChannel:
-        return SshChannel(connection, connection.execute(deploy.door_command()))
+    def _connect(self) -> SocketChannel | None:
+        """Return a channel on another's connection, or None when we have one of our own."""
+        route = route_to(self._host, ClientConfig())
+        meeting = Meeting(self._ways.locks, route, {self._avoided})
+        with meeting.enter(route.timeout) as entrance:
+            self._owner = entrance.owner
+            if entrance.channel is not None:
+                return entrance.channel
+            connection = SshConnection(route, self._ways.keyring, self._ways.locks)
+            self._connection = connection
+            listener = meeting.listen() if entrance.ours else None
+            if listener is not None:
+                self._guests = Guests(listener, connection)
+        return None
 
-    def _bring(self, connection: SshConnection) -> None:
-        channel = self._execute(connection)
+    def _bring(self) -> None:
+        channel = self._execute()
         try:
             deploy.install(channel, self.name, self._host.python or "")
         except ConnectionLost as error:
-            if connection.alive:
-                raise deploy.silence(Preface(), self.name) from error
+            if self.alive:
+                raise deploy.silence(self._noise, self.name) from error
+            self._avoided = self._owner
             raise
         finally:
             channel.close()
-        self._bare = False
+        self._bare, self._noise = False, Preface()
 
 
 class DoorChannel:
@@ -152,7 +203,7 @@ class DoorChannel:
         Is told if the host lacks our code.
     """
 
-    def __init__(self, channel: SshChannel, transport: SshTransport) -> None:
+    def __init__(self, channel: Channel, transport: SshTransport) -> None:
         self._channel = channel
         self._transport = transport
         self._preface: Preface | None = Preface()
