@@ -15,6 +15,7 @@ def this_machine() -> Iterator[None]:
     before = os.environ.get("MACGPU_FLEET")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "macgpu.yaml")
+        file.touch(mode=0o600)  # A file that a group may write is refused.
         file.write_text("version: 1\nhosts: {this-machine: {transport: local}}\n")
         os.environ["MACGPU_FLEET"] = str(file)
         try:

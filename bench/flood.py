@@ -46,7 +46,7 @@ class Contender:
     first_line: str
 
 
-def measure() -> Report:
+def measure(rounds: int = ROUNDS) -> Report:
     """Run both cells in both kernels in turn, and compare the sums and the parts."""
     times: dict[tuple[str, str], list[float]] = {}
     with ExitStack() as stack:
@@ -58,8 +58,8 @@ def measure() -> Report:
         _execute(contenders["ours"].client, "%load_ext jupyter_macgpu", "")
         for contender in contenders.values():
             _execute(contender.client, f"{contender.first_line}pass\n", "")
-        for round_ in range(ROUNDS):
-            print(f"  round {round_ + 1} of {ROUNDS}", file=sys.stderr, flush=True)
+        for round_ in range(rounds):
+            print(f"  round {round_ + 1} of {rounds}", file=sys.stderr, flush=True)
             for cell, code in CELLS.items():
                 for name, contender in contenders.items():
                     elapsed = _execute(contender.client, contender.first_line + code, cell)
