@@ -1,6 +1,7 @@
 """The ``macgpu`` command: the verbs of ``%macgpu`` in a shell.
 
-Exit codes: 0 done; 1 it did not work; 2 the command line is wrong; 3 the run ended badly.
+Exit codes: 0 done; 1 it did not work; 2 the command line is wrong, or ``diff`` found a difference;
+3 the run ended badly.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import commands, doctor, runs
+from . import commands, doctor, fleetcommands, runs
 from .fleet.file import load_fleet
 from .fleet.hosts import select
 from .interrupts import counted
@@ -20,6 +21,7 @@ from .pool import Pool
 from .reach import Reach
 from .verbs import help_text, parse_arguments
 from .wire.errors import InputError, MacGPUError
+from .wire.plain import plain_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -76,15 +78,16 @@ def _runs(command: Command) -> int:
 
 def _logs(command: Command) -> int:
     with _pool() as pool:
-        runs.logs(runs.find_run(pool, command.arguments[0]), runs.Printer())
+        known = runs.find_run(pool, command.arguments[0])
+        runs.logs(known, runs.Printer(known.session.host))
     return 0
 
 
 def _attach(command: Command) -> int:
     with _pool() as pool, counted() as interrupts:
         known = runs.find_run(pool, command.arguments[0])
-        end = runs.follow(known, runs.Printer(), interrupts)
-    print(f"macgpu: run {known.run[:8]} ended: {end.state}", file=sys.stderr)
+        end = runs.follow(known, runs.Printer(known.session.host), interrupts)
+    print(f"macgpu: run {known.run[:8]} ended: {plain_line(end.state)}", file=sys.stderr)
     return 0 if end.state == "ok" else 3
 
 
@@ -201,6 +204,12 @@ _VERBS: dict[str, Callable[[Command], int]] = {
     "cancel": _cancel,
     "rm": _rm,
     "doctor": _doctor,
+    "add": fleetcommands.add,
+    "discover": fleetcommands.discover,
+    "import": fleetcommands.take_over,
+    "diff": fleetcommands.diff,
+    "apply": fleetcommands.apply,
+    "schema": fleetcommands.schema,
     "trust": _trust,
     "allow": _allow,
     "probe": _probe,

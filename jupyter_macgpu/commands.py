@@ -13,6 +13,7 @@ from .getting import get
 from .placement import Needs
 from .putting import put
 from .wire.errors import InputError, MacGPUError
+from .wire.plain import plain_line
 from .wire.values.remote import RemoteValue, format_size
 from .words import shown
 
@@ -111,7 +112,7 @@ def _attach(extension: Extension, command: Command) -> object:
 
 def _logs(extension: Extension, command: Command) -> None:
     known = runs.find_run(extension.pool, command.arguments[0])
-    runs.logs(known, extension.publisher())
+    runs.logs(known, extension.publisher(known.session.host))
 
 
 def _cancel(extension: Extension, command: Command) -> None:
@@ -178,9 +179,7 @@ def _doctor(extension: Extension, command: Command) -> None:
     if command.arguments:
         hosts = (select(hosts, command.arguments[0], pool.fleet.notice),)
     found = {host.name: list(doctor.examine(pool, host)) for host in hosts}
-    lines = [
-        text for name, checks in found.items() for text in (name, *map(doctor.line, checks))
-    ]
+    lines = [text for name, checks in found.items() for text in (name, *map(doctor.line, checks))]
     data = {name: doctor.rows(checks) for name, checks in found.items()}
     _answer(extension, command, data, "\n".join(lines))
 
@@ -268,4 +267,4 @@ def _short(row: dict[str, Any]) -> str:
 
 
 def _text(value: object) -> str:
-    return "" if value is None else str(value)
+    return "" if value is None else plain_line(str(value))

@@ -6,17 +6,30 @@ read from it.
 
 from __future__ import annotations
 
+import contextlib
 import keyword
 import re
 from dataclasses import dataclass
 
+from .amounts import read_duration, read_size
 from .grammar import Grammar, Option, Unreadable
+from .scheduling.affinity import MAX_SCORE
+from .scheduling.labels import SelectorError
+from .scheduling.selectors import Selector, parse_selector
+from .scheduling.taints import Toleration, parse_toleration
 from .words import OptionError, Word, pointed_at, shown, split
 
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m|h|d)")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PROFILE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?", re.ASCII)
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Liking:
+    """Labels that a cell likes, and what a host that has them gains."""
+
+    selector: Selector
+    weight: int = MAX_SCORE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +39,7 @@ class CellOptions:
     Attributes
     ----------
     on
-        Name of the host; None leaves the choice to the placement.
+        Name of the host, or a selector over labels; None leaves the choice to the placement.
     inputs
         Names to ship beside those that the cell reads.
     outputs
@@ -49,6 +62,14 @@ class CellOptions:
         Environment variables of the notebook that the cell may see.
     files
         Paths and patterns of files that are put beside the cell before it runs.
+    profile
+        Name of a profile of the fleet file, whose needs are the cell's too.
+    tolerate
+        Taints that it puts up with, beside those of the profile.
+    prefer
+        What it likes about a host, each with what that is worth: 1 to 100.
+    mem
+        Bytes of a host's memory that it needs; None leaves it to the profile, or open.
     """
 
     on: str | None = None
@@ -63,6 +84,10 @@ class CellOptions:
     name: str | None = None
     setenv: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    profile: str | None = None
+    tolerate: tuple[Toleration, ...] = ()
+    prefer: tuple[Liking, ...] = ()
+    mem: int | None = None
 
 
 def parse_cell(line: str) -> CellOptions:
@@ -109,21 +134,6 @@ def _stray_word(word: Word, line: str) -> OptionError:
     )
 
 
-def read_duration(text: str) -> float:
-    """Return the seconds that a text such as ``10s``, ``1.5h`` or ``1h30m`` stands for."""
-    remedy = "Write a number and its unit: 10s, 5m, 2h."
-    parts = _DURATION.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        problem = "this is no length of time"
-        if re.fullmatch(r"[0-9]{1,9}", text):
-            problem, remedy = "the unit is missing", f"Write {text}s, {text}m or {text}h."
-        raise Unreadable(problem, remedy)
-    seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
-    if seconds <= 0:
-        raise Unreadable("a limit of nothing would stop every cell", remedy)
-    return seconds
-
-
 def _names(text: str) -> tuple[str, ...]:
     names = text.split(",")
     for name in names:
@@ -140,6 +150,9 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _host(text: str) -> str:
+    with contextlib.suppress(SelectorError):
+        if re.search(r"[=!()<>,]", text) and parse_selector(text).requirements:
+            return text
     if len(text) > 253 or not text.isprintable() or " " in text:
         raise Unreadable("this cannot be the name of a host", "%macgpu status lists the hosts.")
     return text
@@ -171,6 +184,41 @@ def _path(text: str) -> tuple[str, ...]:
     if "\x00" in text:
         raise Unreadable("this is not the path of a file", "Write --files PATH once for each.")
     return (text,)
+
+
+def _profile(text: str) -> str:
+    if not _PROFILE.fullmatch(text):
+        remedy = "A profile is named as under profiles: in the fleet file: --profile train."
+        raise Unreadable("this cannot be the name of a profile", remedy)
+    return text
+
+
+def _toleration(text: str) -> tuple[Toleration, ...]:
+    try:
+        return (parse_toleration(text),)
+    except SelectorError as error:
+        raise Unreadable("; ".join(error.problems), error.next) from None
+
+
+def _liking(text: str) -> tuple[Liking, ...]:
+    """Read a selector, its weight behind the last colon: no selector has one in it."""
+    said, colon, number = text.rpartition(":")
+    remedy = "Write --prefer 'chip in (m2-ultra, m3-ultra)' or --prefer room=lab:50."
+    if colon and not (number.isascii() and number.isdigit() and 1 <= int(number[:9]) <= MAX_SCORE):
+        raise Unreadable(f"a weight is a whole number from 1 to {MAX_SCORE}", remedy)
+    try:
+        selector = parse_selector(said if colon else text)
+    except SelectorError as error:
+        raise Unreadable("; ".join(error.problems), remedy) from None
+    if not selector.requirements:
+        raise Unreadable("a label is missing", remedy)
+    return (Liking(selector=selector, weight=int(number) if colon else MAX_SCORE),)
+
+
+def _memory(text: str) -> int:
+    if not (size := read_size(text)):
+        raise Unreadable("this is no memory at all", "Write what the cell needs: --mem 24GB.")
+    return size
 
 
 CELL_OPTIONS: tuple[Option, ...] = (
@@ -226,6 +274,36 @@ CELL_OPTIONS: tuple[Option, ...] = (
         repeats=True,
         help="put this file or folder beside the cell first, if it has changed",
     ),
+    Option(
+        names=("--profile",),
+        field="profile",
+        value="NAME",
+        read=_profile,
+        help="take what this profile of the fleet file asks for",
+    ),
+    Option(
+        names=("--mem",),
+        field="mem",
+        value="SIZE",
+        read=_memory,
+        help="run where this much memory is: 24GB",
+    ),
+    Option(
+        names=("--tolerate",),
+        field="tolerate",
+        value="TAINT",
+        read=_toleration,
+        repeats=True,
+        help="run in spite of this taint: KEY, KEY=VALUE, each also with :EFFECT",
+    ),
+    Option(
+        names=("--prefer",),
+        field="prefer",
+        value="SELECTOR",
+        read=_liking,
+        repeats=True,
+        help="rather run where the labels fit: room=lab, or with a weight room=lab:50",
+    ),
 )
 
 _NOT_YET = (
@@ -235,13 +313,9 @@ _NOT_YET = (
     "--engine",
     "--env",
     "--hosts",
-    "--mem",
-    "--prefer",
     "--priority",
-    "--profile",
     "--retry",
     "--sweep",
-    "--tolerate",
     "--verify",
     "--with",
 )
@@ -250,7 +324,10 @@ _GPU_IS_GIVEN = "Leave it out: every cell has the GPU unless --cpu is given."
 #: What users of Slurm, ipyparallel and others type from habit, and what it is called here.
 _HABITS: dict[str, str] = {
     "--export": "Write --setenv NAME once for each variable.",
+    "--constraint": "Write --on SELECTOR, such as --on chip=m2-ultra.",
     "--gpus": _GPU_IS_GIVEN,
+    "--memory": "Write --mem SIZE, such as --mem 24GB.",
+    "--partition": "Write --profile NAME.",
     "--gres": _GPU_IS_GIVEN,
     "--host": "Write --on HOST.",
     "--job-name": "Write --as NAME.",

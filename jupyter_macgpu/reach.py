@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from .ledger import state_folder
 from .transport.local import LocalTransport
+from .transport.script import run_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from .fleet.hosts import Host
     from .transport.base import Transport
+    from .transport.script import Program, Ran
+    from .transport.ssh.checks import ShownKey
     from .transport.ssh.transport import Ways
     from .wire.errors import MacGPUError
 
@@ -60,6 +63,50 @@ class Reach:
         from .transport.ssh.checks import fingerprint_of
 
         return fingerprint_of(host, self._ways)
+
+    def key_of(self, host: Host) -> ShownKey:
+        """Return the key that a host shows, and what is thought of it; nobody logs in there.
+
+        Raises
+        ------
+        TransportError
+            If it cannot be reached.
+        """
+        from .transport.ssh.checks import key_of
+
+        return key_of(host, self._ways)
+
+    def run(self, host: Host, program: Program) -> Ran:
+        """Run a program in the shell of a host's account.
+
+        Raises
+        ------
+        TransportError
+            If the host cannot be reached, refuses the login, or does not end in time.
+        """
+        if host.transport == "local":
+            return run_here(program)
+        from .transport.ssh.remote import run_there
+
+        return run_there(host, self._ways, program)
+
+    def key_line(self, host: Host) -> str:
+        """Return the public key that a login on a host offers first; empty without one."""
+        from .transport.ssh.publickey import public_key
+
+        return public_key(host)
+
+    def way(self, host: Host) -> tuple[str, str, int]:
+        """Return as whom, where and at which port a host is reached over SSH.
+
+        Raises
+        ------
+        ConfigError
+            If the SSH configuration cannot be followed.
+        """
+        from .transport.ssh.checks import way
+
+        return way(host)
 
     def steps(self, host: Host) -> Iterator[tuple[str, str | MacGPUError]]:
         """Go the way to a host, for `doctor`; see `transport.ssh.checks.steps`."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from .amounts import read_duration
 from .grammar import Grammar, Option
 from .words import OptionError, Word, nearest, pointed_at, shown, split
 
@@ -17,6 +18,12 @@ _TO = Option(names=("--to",), field="to", value="DIR", help="put them into this 
 _YES = Option(names=("--yes",), field="yes", help="do not ask")
 _REPLAY = Option(names=("--replay",), field="replay", value="FILE", help="the recorded output")
 _SECTION = Option(names=("--section",), field="section", value="KIND", help="which tool's it is")
+_AS_USER = Option(names=("--as-user",), field="as_user", value="USER", help="log in as this user")
+_RESTRICT = Option(names=("--restrict",), field="restrict", help="let our key open the door alone")
+_PRINT = Option(names=("--print-key-line",), field="print_key_line", help="print the key's line")
+_WAIT = Option(
+    names=("--wait",), field="wait", value="TIME", read=read_duration, help="listen so long"
+)
 _DETACHED = Option(names=("--detached",), field="detached", help="look after the login's end")
 _COLLECT = Option(names=("--collect",), field="collect", help="say what was found then")
 
@@ -31,8 +38,9 @@ class Verb:
         One line for the help text.
     takes
         What its arguments are called: ``RUN`` and ``HOST`` are one that must be there,
-        ``[HOST]`` and ``[PATH]`` one at most, ``PATH...`` one or more, ``[PATH...]`` and
-        ``[NAME...]`` any number, ``[KEY[=VALUE]...]`` settings. Empty: it takes none.
+        ``[HOST]`` and ``[PATH]`` one at most, ``PATH...``, ``HOST...`` and ``SOURCE...`` one or
+        more, ``[PATH...]``, ``[HOST...]`` and ``[NAME...]`` any number, ``[KEY[=VALUE]...]``
+        settings. Empty: it takes none.
     options
         Its options.
     shell_only
@@ -65,6 +73,14 @@ class Command:
         The file of a recorded output, and the kind that it is of.
     detached, collect
         Which half of the self-test is meant; neither: what can be seen at once.
+    as_user
+        Who logs in, instead of whom the fleet file names.
+    restrict
+        Whether our key is to open nothing but the door of a machine that is added.
+    print_key_line
+        Whether only the line for its ``authorized_keys`` is wanted.
+    wait
+        Seconds that are waited for answers; None takes the usual ones.
     """
 
     verb: str
@@ -76,6 +92,10 @@ class Command:
     section: str | None = None
     detached: bool = False
     collect: bool = False
+    as_user: str | None = None
+    restrict: bool = False
+    print_key_line: bool = False
+    wait: float | None = None
 
 
 def parse_verb(line: str) -> Command:
@@ -142,11 +162,19 @@ def _parse(words: Sequence[Word], verbs: Mapping[str, Verb], door: str) -> Comma
         section=_text(fields.get("section")),
         detached=bool(fields.get("detached")),
         collect=bool(fields.get("collect")),
+        as_user=_text(fields.get("as_user")),
+        restrict=bool(fields.get("restrict")),
+        print_key_line=bool(fields.get("print_key_line")),
+        wait=_number(fields.get("wait")),
     )
 
 
 def _text(value: object) -> str | None:
     return None if value is None else str(value)
+
+
+def _number(value: object) -> float | None:
+    return value if isinstance(value, float) else None
 
 
 def _check(arguments: tuple[str, ...], verb: Verb, command: str) -> None:
@@ -165,6 +193,8 @@ def _check(arguments: tuple[str, ...], verb: Verb, command: str) -> None:
         raise OptionError(f"{command} takes one {verb.takes[1:-1].lower()} at most.", next=usage)
     if verb.takes == "PATH..." and not arguments:
         raise OptionError(f"{command} takes paths; none is given.", next=usage)
+    if verb.takes in ("HOST...", "SOURCE...") and not arguments:
+        raise OptionError(f"{command} takes {verb.takes}; none is given.", next=usage)
     if verb.takes == "[NAME...]":
         for name in arguments:
             if not name.isidentifier():
@@ -225,6 +255,36 @@ VERBS: dict[str, Verb] = {
         takes="[HOST]",
         options=(_JSON,),
     ),
+    "add": Verb(
+        help="bring machines into the fleet: [USER@]HOST[:PORT]",
+        takes="HOST...",
+        options=(_YES, _RESTRICT, _PRINT),
+        shell_only=True,
+    ),
+    "discover": Verb(
+        help="list the Macs with Remote Login on this network",
+        options=(_WAIT, _JSON),
+        shell_only=True,
+    ),
+    "import": Verb(
+        help="take hosts over: ssh [PATTERN...] from ~/.ssh/config, or dstack FILE",
+        takes="SOURCE...",
+        options=(_YES,),
+        shell_only=True,
+    ),
+    "diff": Verb(
+        help="show what hosts hold otherwise than the fleet file says",
+        takes="[HOST...]",
+        options=(_JSON,),
+        shell_only=True,
+    ),
+    "apply": Verb(
+        help="write to hosts what the fleet file says",
+        takes="[HOST...]",
+        options=(_YES, _AS_USER, _JSON),
+        shell_only=True,
+    ),
+    "schema": Verb(help="print the fleet file's JSON Schema, for editors", shell_only=True),
     "trust": Verb(
         help="show the key of a host and write its fingerprint down",
         takes="HOST",
@@ -248,7 +308,7 @@ VERBS: dict[str, Verb] = {
 #: Verbs that later versions have. They are known, so that nobody looks for a typing error.
 _NOT_YET = frozenset(
     """
-    add apply bootstrap defaults describe detach device diff discover drain du env
-    import off on pause undrain uninstall upgrade usage use verify where why
+    bootstrap defaults describe detach device drain du env
+    off on pause undrain uninstall upgrade usage use verify where why
     """.split()
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -11,13 +12,15 @@ from ruamel.yaml.nodes import Node
 from .document import Checker, line_of, short
 from .fields import DEFAULT_KEYS, HOST_KEYS, is_host_name, read_settings
 from .problems import Problem
+from .profiles import PROFILE
 
 #: Whose word a file is: the user's own; the administrator's; or that of whoever made the folder,
 #: which the user has read and allowed.
 Origin = Literal["own", "site", "folder"]
 
-_TOP_KEYS = ("defaults", "hosts", "version")
-_TOP_LATER = ("engines", "environments", "profiles")
+TOP_KEYS = ("defaults", "hosts", "profiles", "version")
+_TOP_LATER = ("engines", "environments")
+PROFILE_NAME_PATTERN = "^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
 
 #: Values by key, each with its line.
 Settings = Mapping[str, tuple[Any, int]]
@@ -37,6 +40,8 @@ class Draft:
         What its hosts share.
     hosts
         What it says of each host itself, by name.
+    profiles
+        What it says of each profile, by name.
     hosts_line
         Line of the key ``hosts``; 0 if the file has none.
     problems
@@ -49,13 +54,18 @@ class Draft:
     origin: Origin
     defaults: Settings = field(default_factory=dict)
     hosts: Mapping[str, Settings] = field(default_factory=dict)
+    profiles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     hosts_line: int = 0
     problems: tuple[Problem, ...] = ()
     readable: bool = True
 
-    def values(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-        """Return defaults and hosts without their lines: two files that mean the same are equal."""
-        return _values(self.defaults), {name: _values(said) for name, said in self.hosts.items()}
+    def values(self) -> dict[str, Any]:
+        """Return what it says without its lines: two files that mean the same are equal."""
+        return {
+            "defaults": _values(self.defaults),
+            "hosts": {name: _values(said) for name, said in self.hosts.items()},
+            "profiles": {name: dict(said) for name, said in self.profiles.items()},
+        }
 
 
 def unreadable(file: str, origin: Origin, why: str) -> Draft:
@@ -82,7 +92,7 @@ def read_draft(content: bytes | str, file: str, origin: Origin = "own") -> Draft
         return unreadable(file, origin, f"byte {error.start} is not UTF-8")
     checker = Checker()
     root = checker.root(text)
-    top = checker.mapping(root, "", _TOP_KEYS, _TOP_LATER) if root is not None else None
+    top = checker.mapping(root, "", TOP_KEYS, _TOP_LATER) if root is not None else None
     if top is None:
         if not checker.problems:
             checker.note(0, "", "the file is empty; it needs version and hosts")
@@ -102,13 +112,13 @@ def _draft(checker: Checker, top: Mapping[str, Node], draft: Draft) -> Draft:
     if "defaults" in top:
         defaults = read_settings(checker, top["defaults"], "defaults", DEFAULT_KEYS) or {}
         _check_trust(checker, defaults, "defaults", draft.origin)
+    draft = replace(draft, defaults=defaults, profiles=_profiles(checker, top))
     if "hosts" not in top:
-        return replace(draft, defaults=defaults)
+        return draft
     entries = checker.mapping(top["hosts"], "hosts") or {}
     hosts = {name: _host(checker, name, node, draft.origin) for name, node in entries.items()}
     return replace(
         draft,
-        defaults=defaults,
         hosts={name: said for name, said in hosts.items() if said is not None},
         hosts_line=line_of(top["hosts"]),
     )
@@ -123,6 +133,20 @@ def _host(checker: Checker, name: str, node: Node, origin: Origin) -> Settings |
     if said is not None:
         _check_trust(checker, said, f"hosts.{name}", origin)
     return said
+
+
+def _profiles(checker: Checker, top: Mapping[str, Node]) -> dict[str, dict[str, Any]]:
+    entries = checker.mapping(top["profiles"], "profiles") if "profiles" in top else None
+    found: dict[str, dict[str, Any]] = {}
+    for name, node in (entries or {}).items():
+        if not re.fullmatch(PROFILE_NAME_PATTERN, name, re.ASCII):
+            problem = "a profile's name has letters, digits, '.', '-' and '_'"
+            checker.note(line_of(node), "profiles", f"{short(name)!a} cannot be one: {problem}")
+            continue
+        said = PROFILE.read(checker, node, f"profiles.{name}")
+        if said is not None:
+            found[name] = said
+    return found
 
 
 def _check_trust(checker: Checker, said: Settings, key: str, origin: Origin) -> None:

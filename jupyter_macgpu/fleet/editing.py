@@ -17,11 +17,12 @@ import os
 import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from ..wire.errors import ConfigError
+from ..wire.policy import Limits
 from .draft import Draft, read_draft
 from .fields import fingerprint as read_fingerprint
 from .fields import is_host_name
@@ -76,22 +77,39 @@ def add_host(file: Path, host: Host) -> None:
     def said(draft: Draft) -> Mapping[str, Value]:
         if host.name in draft.hosts:
             raise _unchanged(file, f"a host {host.name} stands there already")
+        if host.taints or host.policy != Limits():
+            raise _unchanged(file, "taints and policy are written by hand")
         return _said_of(host, draft)
 
     _change(file, host.name, said)
 
 
+def with_defaults(file: Path, host: Host) -> Host:
+    """Return a host with what a fleet file's defaults would say of how it is reached.
+
+    Raises
+    ------
+    FleetFileError
+        If anything in the file is wrong or others could have changed it.
+    """
+    _, draft = _read(file)
+    ways = ("user", "port", "identity_file", "python")
+    missing = {key for key in ways if getattr(host, key) is None} & draft.defaults.keys()
+    return replace(host, **{key: draft.defaults[key][0] for key in missing})
+
+
 def _change(file: Path, name: str, say: Callable[[Draft], Mapping[str, Value]]) -> bool:
     with _alone_in(Path(os.path.realpath(file)).parent):
         content, draft = _read(file)
-        defaults, hosts = draft.values()
+        before = draft.values()
+        hosts = before["hosts"]
         said = say(draft)
         wanted = {**hosts, name: {**hosts.get(name, {}), **said}}
         if wanted == hosts:
             return False
         text = content.decode("utf-8-sig") or "version: 1\n"
         new = _edited(text, name, said, known=name in hosts) or ""
-        _check_meaning(read_draft(new, str(file)), (defaults, wanted))
+        _check_meaning(read_draft(new, str(file)), {**before, "hosts": wanted})
         mark = codecs.BOM_UTF8 if content.startswith(codecs.BOM_UTF8) else b""
         _replace(file, mark + new.encode())
     return True
@@ -106,7 +124,7 @@ def _edited(text: str, name: str, said: Mapping[str, Value], *, known: bool) -> 
     return new
 
 
-def _check_meaning(changed: Draft, wanted: tuple[dict[str, Any], dict[str, Any]]) -> None:
+def _check_meaning(changed: Draft, wanted: dict[str, Any]) -> None:
     """Refuse a text that says anything else than it should, or what no fleet can be."""
     if changed.problems or changed.values() != wanted:
         raise _unchanged(
@@ -150,7 +168,7 @@ def _said_of(host: Host, draft: Draft) -> dict[str, Value]:
             }
             if value:
                 said["labels"] = value
-        elif field.name != "name" and value not in (
+        elif field.name not in ("name", "taints", "policy") and value not in (
             None,
             shared.get(field.name, usual[field.name]),
         ):

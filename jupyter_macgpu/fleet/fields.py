@@ -6,21 +6,23 @@ import base64
 import binascii
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ruamel.yaml.nodes import Node
 
+from ..amounts import DURATION_PATTERN, SIZE_PATTERN, read_duration, read_size
 from ..scheduling.labels import key_problem, value_problem
-from .document import Checker, line_of, short
+from ..scheduling.taints import Effect, Taint, taint_problems
+from ..wire.policy import HOURS_PATTERN, is_owner_hours
+from . import kinds
+from .document import Checker, line_of
+from .kinds import Kind, Problems
 
 #: What only a host that is reached over SSH can have.
 SSH_ONLY = ("hostname", "port", "user", "identity_file", "hostkey")
-#: What `shared` settings may be: the rest belongs to one host.
-DEFAULT_KEYS = ("identity_file", "labels", "port", "python", "slots", "trust", "user")
-LATER_KEYS = ("taints",)
 
-_HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
+HOST_NAME_PATTERN = "^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$"
 _ADDRESS = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._-]{0,252}")
 _ZONE = re.compile(r"[A-Za-z0-9._-]{1,32}")
 # A whitelist: the name stands on no command line of ours, but on those of ProxyCommand.
@@ -30,7 +32,7 @@ _PATH = re.compile(r"(/|~/)(.{0,1022}[^/ ])?")
 
 def is_host_name(text: str) -> bool:
     """Return whether a host may be called so in a fleet file."""
-    return _HOST_NAME.fullmatch(text) is not None and text != "auto"
+    return re.fullmatch(HOST_NAME_PATTERN, text) is not None and text != "auto"
 
 
 def is_address(text: str) -> bool:
@@ -65,6 +67,114 @@ def fingerprint(text: str) -> str | None:
     )
 
 
+def _label_value(checker: Checker, node: Node, key: str) -> str | None:
+    value = checker.text(node, key, may_be_empty=True)
+    if value is None or not (wrong := value_problem(value)):
+        return value
+    checker.note(line_of(node), key, f"this is not the value of a Kubernetes label: {wrong}")
+    return None
+
+
+_NAME_PART = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+_DNS = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+LABEL_KEY_PATTERN = f"^({_DNS}/)?{_NAME_PART}$"
+LABEL_VALUE_PATTERN = f"^({_NAME_PART})?$"
+LABELS = kinds.named(
+    key_problem,
+    Kind(read=_label_value, schema={"type": "string", "pattern": LABEL_VALUE_PATTERN}),
+    "a Kubernetes label",
+    pattern=LABEL_KEY_PATTERN,
+)
+#: Texts that a later check judges as a whole.
+ANY_TEXT = kinds.text(lambda _: True, "a text", may_be_empty=True)
+LABEL_KEY = kinds.text(lambda _: True, "a key", may_be_empty=True, pattern=LABEL_KEY_PATTERN)
+
+
+def _taints(raw: tuple[dict[str, str], ...]) -> tuple[tuple[Taint, ...], Problems]:
+    taints = tuple(Taint(**each) for each in raw)
+    problems = [
+        (f"[{i}].{place}", text)
+        for i, taint in enumerate(taints)
+        for place, _, text in [each.partition(": ") for each in taint_problems(taint)]
+    ]
+    # Kubernetes' own rule: the value would not say which of the two holds.
+    seen = [(taint.key, taint.effect) for taint in taints]
+    problems += [
+        (f"[{i}]", f"a taint {key}:{effect} stands there already")
+        for i, (key, effect) in enumerate(seen)
+        if (key, effect) in seen[:i]
+    ]
+    return taints, problems
+
+
+_path = kinds.text(
+    lambda text: _PATH.fullmatch(text) is not None,
+    "an absolute path, or one that begins with ~/",
+    pattern=r"^(/|~/)",
+)
+_POLICY = kinds.mapping(
+    {
+        "max_runs": kinds.whole_number(1, 1000).described(
+            "Cells of one account that may run at the same time"
+        ),
+        "max_time": kinds.amount(read_duration, DURATION_PATTERN).described(
+            "Longest running time of one cell, such as 2h"
+        ),
+        "max_memory": kinds.amount(read_size, SIZE_PATTERN).described(
+            "Memory that the running cells of one account may ask for together, such as 48GB"
+        ),
+        "owner_hours": kinds.sequence(
+            kinds.text(is_owner_hours, "Mon-Fri 09:00-17:00 or 09:00-17:00", pattern=HOURS_PATTERN)
+        ).described("When nothing new starts, by the host's clock: Mon-Fri 09:00-17:00"),
+        "drain": kinds.flag().described("Whether nothing new is taken"),
+        "managed_by": kinds.text(
+            lambda text: not value_problem(text),
+            "one word, such as slurm",
+            pattern=f"^{_NAME_PART}$",
+        ).described("Who else gives this machine's work out"),
+    }
+)
+#: What may be said of a host.
+HOST_KINDS: Mapping[str, Kind] = {
+    "hostkey": kinds.text(
+        fingerprint,
+        "SHA256: and 43 characters, as ssh-keygen -l prints the key's fingerprint",
+        pattern="^SHA256:[A-Za-z0-9+/]{43}=?$",
+    ).described("Fingerprint of its key; without it, known_hosts decides"),
+    "hostname": kinds.text(
+        is_address,
+        "a host name (letters, digits, '.', '-', '_') or an IP address without brackets and port",
+    ).described("A name or an IP address; without it, the host's name here is looked up"),
+    "identity_file": _path.described("The key to log in with"),
+    "labels": LABELS.described("Kubernetes labels, for --on room=lab"),
+    "policy": _POLICY.described("What macgpu apply lays down for all accounts of the host"),
+    "port": kinds.whole_number(1, 65535).described("Where its SSH server listens"),
+    "python": _path.described("The interpreter that cells run in"),
+    "slots": kinds.whole_number(1, 64).described("Cells that may use the GPU at the same time"),
+    "taints": kinds.checked(
+        kinds.sequence(
+            kinds.mapping(
+                {"key": LABEL_KEY, "value": ANY_TEXT, "effect": kinds.choice(*map(str, Effect))},
+                required=("key", "effect"),
+            )
+        ),
+        _taints,
+    ).described("Kubernetes taints: what keeps cells away that do not tolerate them"),
+    "transport": kinds.choice("ssh", "local").described("local is the notebook's own machine"),
+    "trust": kinds.choice("full", "data").described(
+        "full: what comes back is unpickled; data: only known types are loaded"
+    ),
+    "user": kinds.text(
+        lambda text: _USER.fullmatch(text) is not None,
+        "a user's name (letters, digits, '.', '-', '_', '+', '@', not '-' first)",
+        pattern="^[A-Za-z0-9._][A-Za-z0-9._@+-]{0,254}$",
+    ).described("Who logs in there"),
+}
+HOST_KEYS = tuple(sorted(HOST_KINDS))
+#: What the defaults may be: the rest belongs to one host.
+DEFAULT_KEYS = tuple(key for key in HOST_KEYS if key not in ("hostkey", "hostname", "transport"))
+
+
 def read_settings(
     checker: Checker, node: Node, key: str, valid: tuple[str, ...]
 ) -> dict[str, tuple[Any, int]] | None:
@@ -72,80 +182,13 @@ def read_settings(
 
     None if the node is no mapping. What is wrong is noted and left out.
     """
-    entries = checker.mapping(node, key, valid, LATER_KEYS)
+    entries = checker.mapping(node, key, valid)
     if entries is None:
         return None
     read = {
-        name: _READERS[name](checker, value, f"{key}.{name}") for name, value in entries.items()
+        name: HOST_KINDS[name].read(checker, value, f"{key}.{name}")
+        for name, value in entries.items()
     }
     return {
         name: (value, line_of(entries[name])) for name, value in read.items() if value is not None
     }
-
-
-def _labels(checker: Checker, node: Node, key: str) -> dict[str, str] | None:
-    entries = checker.mapping(node, key)
-    if entries is None:
-        return None
-    labels: dict[str, str] = {}
-    for name, value_node in entries.items():
-        path = f"{key}.{short(name)}"
-        value = checker.text(value_node, path, may_be_empty=True)
-        if wrong := key_problem(name):
-            text = f"this is not the key of a Kubernetes label: {wrong}"
-            checker.note(line_of(value_node), path, text)
-        elif value is not None and (wrong := value_problem(value)):
-            text = f"this is not the value of a Kubernetes label: {wrong}"
-            checker.note(line_of(value_node), path, text)
-        elif value is not None:
-            labels[name] = value
-    return labels
-
-
-def _number(low: int, high: int) -> Callable[[Checker, Node, str], object]:
-    return lambda checker, node, key: checker.whole_number(node, key, low, high)
-
-
-def _text(
-    accept: Callable[[str], str | bool | None], wanted: str
-) -> Callable[[Checker, Node, str], object]:
-    """Return a reader of texts that `accept` takes; a text that it returns stands instead."""
-
-    def read(checker: Checker, node: Node, key: str) -> str | None:
-        text = checker.text(node, key)
-        if text is None:
-            return None
-        accepted = accept(text)
-        if not accepted:
-            checker.note(line_of(node), key, f"{short(text)} cannot stand here; write {wanted}")
-            return None
-        return accepted if isinstance(accepted, str) else text
-
-    return read
-
-
-_path = _text(
-    lambda text: _PATH.fullmatch(text) is not None,
-    "an absolute path, or one that begins with ~/",
-)
-_READERS: Mapping[str, Callable[[Checker, Node, str], Any]] = {
-    "hostkey": _text(
-        fingerprint, "SHA256: and 43 characters, as ssh-keygen -l prints the key's fingerprint"
-    ),
-    "hostname": _text(
-        is_address,
-        "a host name (letters, digits, '.', '-', '_') or an IP address without brackets and port",
-    ),
-    "identity_file": _path,
-    "labels": _labels,
-    "port": _number(1, 65535),
-    "python": _path,
-    "slots": _number(1, 64),
-    "transport": _text(lambda text: text in ("local", "ssh"), "ssh or local"),
-    "trust": _text(lambda text: text in ("data", "full"), "full or data"),
-    "user": _text(
-        lambda text: _USER.fullmatch(text) is not None,
-        "a user's name (letters, digits, '.', '-', '_', '+', '@', not '-' first)",
-    ),
-}
-HOST_KEYS = tuple(sorted(_READERS))

@@ -14,13 +14,13 @@ a check that somebody wrote down must not be skipped silently.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .allowing import Standing, standing
 from .draft import Draft, Origin, read_draft, unreadable
 from .hosts import THIS_MACHINE, Fleet
-from .layers import join, parse_fleet
+from .layers import join, join_profiles, parse_fleet
 from .opening import Refused, read_any, read_owned
 from .places import Places, places_here
 from .problems import FILE_NAME, VARIABLE, FleetFileError
@@ -53,12 +53,18 @@ def load_fleet(environment: Mapping[str, str] | None = None, places: Places | No
         file = Path(os.path.expanduser(named))  # noqa: PTH111
         missing = f"there is no such file ({VARIABLE} names it)"
         draft = _draft(file, "own", places) or unreadable(str(file), "own", missing)
-        return Fleet(hosts=join([draft]), files=(file,), own=file)
+        return _fleet([draft], files=(file,), own=file)
     working, state, content = _working_file(places)
     if working is not None and state == "allowed":
-        hosts = join([read_draft(content, str(working), "folder")])
-        return Fleet(hosts=hosts, files=(working,))
+        return _fleet([read_draft(content, str(working), "folder")], files=(working,))
     return _layered(places, _not_allowed(working, state))
+
+
+def _fleet(
+    drafts: Sequence[Draft], files: tuple[Path, ...], own: Path | None = None, notice: str = ""
+) -> Fleet:
+    hosts = join(drafts)
+    return Fleet(hosts=hosts, files=files, own=own, notice=notice, profiles=join_profiles(drafts))
 
 
 def _layered(places: Places, hint: str) -> Fleet:
@@ -69,8 +75,8 @@ def _layered(places: Places, hint: str) -> Fleet:
         if (draft := _draft(file, origin, places)) is not None
     ]
     if found:
-        return Fleet(
-            hosts=join([draft for _, draft in found]),
+        return _fleet(
+            [draft for _, draft in found],
             files=tuple(file for file, _ in found),
             own=places.user_file,
             notice=hint,

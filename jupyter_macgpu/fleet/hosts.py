@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Literal
 
 from ..scheduling.selectors import parse_selector
+from ..scheduling.taints import Taint
 from ..wire.errors import PlacementError
+from ..wire.policy import HostPolicy, Limits
+from .profiles import Profile
 
 Transport = Literal["ssh", "local"]
 Trust = Literal["full", "data"]
@@ -35,6 +38,10 @@ class Host:
         Cells that may use its GPU at the same time.
     labels
         Kubernetes labels by key.
+    taints
+        What keeps cells away that do not tolerate it.
+    policy
+        What is laid down for all accounts there, once it is applied.
     trust
         ``full``: what comes back is unpickled. ``data``: only known types of data are loaded.
     python
@@ -51,6 +58,8 @@ class Host:
     hostkey: str | None = None
     slots: int = 1
     labels: Mapping[str, str] = field(default_factory=dict)
+    taints: tuple[Taint, ...] = ()
+    policy: Limits = Limits()  # noqa: RUF009 - frozen
     trust: Trust = "full"
     python: str | None = None
 
@@ -58,6 +67,19 @@ class Host:
     def address(self) -> str:
         """What SSH is asked for: the host name, or the name here, as ``~/.ssh/config`` knows it."""
         return self.hostname or self.name
+
+    @property
+    def whole_policy(self) -> HostPolicy:
+        """What the host's own ``host.yaml`` is to say; one slot is what a host has anyway."""
+        return HostPolicy(
+            labels=self.labels,
+            taints=tuple(
+                {"key": taint.key, "value": taint.value, "effect": taint.effect}
+                for taint in self.taints
+            ),
+            slots=None if self.slots == 1 else self.slots,
+            limits=self.policy,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +97,15 @@ class Fleet:
         it exists or not. None where an allowed file stands alone: that one is not ours to change.
     notice
         A line that the user is to see at the start of a session, or nothing.
+    profiles
+        What kinds of work ask for, by name.
     """
 
     hosts: tuple[Host, ...]
     files: tuple[Path, ...] = ()
     own: Path | None = None
     notice: str = ""
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
 
 
 #: What stands in a selector and in no name.

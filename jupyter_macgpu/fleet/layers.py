@@ -5,6 +5,9 @@ So a user's ``user`` and ``identity_file`` beat the site's defaults, and an acco
 gives for one host is kept unless the user names another for that host. Defaults of the user's
 file hold for all hosts, those of a site file for the hosts that it names itself.
 
+Labels, limits of a policy and profiles are laid over each other key by key; a host's own list of
+taints takes the place of a shared one.
+
 Rule 2: nobody but the user makes a host of somebody else's file one whose data may run code
 here. Such hosts have ``trust: data`` until the user says ``full``.
 """
@@ -14,10 +17,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..wire.policy import Limits
 from .draft import Draft, Settings, read_draft
 from .fields import SSH_ONLY
 from .hosts import Host
 from .problems import FleetFileError, Problem
+from .profiles import Profile, profile_from
 
 
 def parse_fleet(text: str, file: str) -> tuple[Host, ...]:
@@ -63,6 +68,24 @@ def join(drafts: Sequence[Draft]) -> tuple[Host, ...]:
     return tuple(_host(name, drafts) for name in names)
 
 
+def join_profiles(drafts: Sequence[Draft]) -> dict[str, Profile]:
+    """Return the profiles that files describe together, the first file's first.
+
+    Parameters
+    ----------
+    drafts
+        As for `join`, which says what is wrong with them.
+    """
+    names = dict.fromkeys(name for draft in drafts for name in draft.profiles)
+    found: dict[str, Profile] = {}
+    for name in names:
+        said: dict[str, Any] = {}
+        for draft in reversed(drafts):
+            said |= draft.profiles.get(name, {})
+        found[name] = profile_from(name, said)
+    return found
+
+
 def _without_hosts(drafts: Sequence[Draft]) -> list[Problem]:
     """Return the problem of files that name no host at all."""
     if any(draft.hosts or not draft.readable for draft in drafts):
@@ -95,11 +118,13 @@ def _said(name: str, drafts: Sequence[Draft]) -> dict[str, Any]:
     """Return what files say of one host, the strongest word for each key."""
     said: dict[str, Any] = {}
     labels: dict[str, str] = {}
+    policy: dict[str, Any] = {}
     for layer in reversed(_layers(name, drafts)):
         values = {key: value for key, (value, _) in layer.items()}
         labels |= values.pop("labels", {})
+        policy |= values.pop("policy", {})
         said |= values
-    return said | {"labels": labels}
+    return said | {"labels": labels, "policy": Limits(**policy)}
 
 
 def _layers(name: str, drafts: Sequence[Draft]) -> list[Settings]:

@@ -106,6 +106,19 @@ def test_the_first_machine_makes_the_file(
     assert (host.user, host.port, host.hostkey) == (sshd.user, sshd.port, None)
 
 
+def test_the_files_defaults_hold_from_the_first_contact_on(
+    config: Home, sshd: Sshd, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config.know(sshd)
+    shared = f"user: {sshd.user}, port: {sshd.port}, python: {sys.executable}"
+    config.fleet.write_text(f"version: 1\ndefaults: {{{shared}}}\nhosts: {{mini: {{}}}}\n")
+    assert cli.main(["add", "127.0.0.1"]) == 0
+    assert f"port {sshd.port} shows the key that is known" in capsys.readouterr().out
+    text = config.fleet.read_text()
+    assert "{127.0.0.1: {}, mini: {}}" in text.replace('"', "")
+    assert parse_fleet(text, "f")[0].port == sshd.port
+
+
 def test_nothing_is_written_before_the_key_was_agreed_to(
     config: Home, sshd: Sshd, capsys: pytest.CaptureFixture[str]
 ) -> None:

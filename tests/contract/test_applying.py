@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from jupyter_macgpu import cli
-from jupyter_macgpu.applying import write
+from jupyter_macgpu.applying import _WRITE, write
 from jupyter_macgpu.reach import Reach
+from jupyter_macgpu.transport.script import Program
 from jupyter_macgpu.wire.errors import ConfigError
 from jupyter_macgpu.wire.policy import HostPolicy, Limits, read, render
+from tests.faults import processes
 from tests.ssh_home import Home
 from tests.sshd import Account, Servers, Sshd, why_no_mounts
 
@@ -47,6 +51,14 @@ def describe(home: Home, hosts: dict[str, Sshd], more: str = "") -> None:
     home.fleet.write_text(text.replace(f"  {first}:\n", f"  {first}:\n{more}", 1))
 
 
+@pytest.fixture(autouse=True)
+def ended(tmp_path: Path) -> Iterator[None]:
+    """End the supervisors of hosts that have a state of their own."""
+    yield
+    for folder in tmp_path.glob("*-state"):
+        processes.end_all(folder)
+
+
 @pytest.fixture
 def one(home: Home, servers: Servers, tmp_path: Path) -> tuple[Sshd, Path]:
     server, file = start(servers, tmp_path, "one")
@@ -75,7 +87,7 @@ def test_what_is_applied_is_held_and_a_second_client_sees_it(
         "  + drain: true",
         "  + labels.room: lab",
         "  + max_runs: 3",
-        "  + max_time: 7200.0",
+        "  + max_time: 7200 s",
         "  + slots: 2",
         "  + taints.apple.com/gpu:NoSchedule: (no value)",
     ]
@@ -214,3 +226,35 @@ def test_the_content_reaches_the_host_as_it_is(
     write(Reach(lambda _: ""), home.host(server), policy)
     assert file.read_bytes() == render(policy)
     assert read(file.read_bytes()).labels["a"] == nasty
+
+
+SUDO = {
+    "allowed": ('#!/bin/sh\n[ "$1" = -n ] && shift\nexec "$@"\n', "done", True),
+    "refused": ("#!/bin/sh\necho 'sudo: a password is required' >&2\nexit 1\n", "sudo", False),
+}
+
+
+@pytest.mark.parametrize("case", SUDO)
+@pytest.mark.skipif(bool(why_no_mounts()), reason=why_no_mounts() or "-")
+def test_the_real_file_is_written_by_sudo_or_not_at_all(tmp_path: Path, case: str) -> None:
+    """In an /etc of its own, as somebody who is told not to be root."""
+    text, word, is_written = SUDO[case]
+    for name, content in (("sudo", text), ("id", "#!/bin/sh\necho 501\n")):
+        (tmp_path / name).write_text(content)
+        (tmp_path / name).chmod(0o755)
+    program = Program(text=_WRITE, values={"content": render(POLICY).decode()})
+    script = (
+        f"mount -t tmpfs tmpfs /etc && PATH={tmp_path}:$PATH /bin/sh -s > {tmp_path}/said; "
+        f"cp -p /etc/macgpu/host.yaml {tmp_path}/"
+    )
+    words = ["unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", script]
+    subprocess.run(words, input=program.source(), capture_output=True, timeout=60)
+    said = program.answer((tmp_path / "said").read_bytes())
+    assert said[0] == word
+    file = tmp_path / "host.yaml"
+    assert file.exists() == is_written
+    if is_written:
+        assert said[1] == "/etc/macgpu/host.yaml"
+        assert (read(file.read_bytes()), file.stat().st_mode & 0o777) == (POLICY, 0o644)
+    else:
+        assert "a password is required" in said[1]

@@ -17,7 +17,13 @@ from jupyter_macgpu.fleet.hosts import Host
 from jupyter_macgpu.wire.errors import ConfigError
 
 KEY = "SHA256:" + "A" * 43
+PROFILE_KEYS = ("nodeSelector", "tolerations", "affinity", "nodeAffinity", "mem", "cpu", "operator")
+POLICY_KEYS = ("max_runs", "max_time", "max_memory", "owner_hours", "drain", "managed_by")
 SCRAPS = [
+    *(f"{key}: " for key in (*PROFILE_KEYS, *POLICY_KEYS, "profiles", "key", "effect", "values")),
+    *("profiles:\n", "policy: {", "taints: [{", "matchExpressions: [{", "24GB", "2h", "Exists"),
+    "requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{",
+    "preferredDuringSchedulingIgnoredDuringExecution: [{weight: 1, preference: {",
     *(f"{key}: " for key in (*HOST_KEYS, *DEFAULT_KEYS, "version", "hosts", "defaults", "<<")),
     *("version: 1\n", "hosts:\n", "  a:\n", "  b: ", "    port: 22\n", "    labels: {x: y}\n"),
     *(

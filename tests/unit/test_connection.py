@@ -53,6 +53,21 @@ def greeted() -> ConnectionPair:
     return pair
 
 
+def test_a_frame_is_known_while_its_message_is_new_and_says_the_same_again(
+    greeted: ConnectionPair,
+) -> None:
+    client, supervisor = greeted.ends["client"], greeted.ends["supervisor"]
+    said = client.send(m.Ping(number=1)) + client.send(m.Collected(run=RUN))
+    supervisor.receive(said)
+    frames = []
+    while supervisor.next() is not None:
+        frames.append(supervisor.frame)
+    assert (b"".join(frames), supervisor.frame) == (said, b"")
+    assert supervisor.send(m.Pong(number=1), codec.encode(m.Pong(number=1))) == codec.encode(
+        m.Pong(number=1)
+    )
+
+
 def test_both_sides_say_hello_and_talk(greeted: ConnectionPair) -> None:
     assert greeted.say("client", m.Ping(number=3)) == m.Ping(number=3)
     assert greeted.say("supervisor", m.Pong(number=3)) == m.Pong(number=3)

@@ -122,7 +122,7 @@ BAD_FILES = {
         (3, "hosts.a.hostname", "a has transport: local"),
         (3, "hosts.a.port", "this is for hosts over ssh"),
     ],
-    host("taints: []"): [(3, "hosts.a.taints", "not available in this version")],
+    host("taints: [a]"): [(3, "hosts.a.taints[0]", "must be a mapping")],
     host("trust: some"): [(3, "hosts.a.trust", "write full or data")],
     host("<<: {slots: 2}"): [(3, "hosts.a.<<", "under defaults")],
     host("slots: 0"): [(3, "hosts.a.slots", "from 1 to 64")],
@@ -144,8 +144,8 @@ BAD_FILES = {
     host("labels: {x: a b}"): [(3, "hosts.a.labels.x", "not the value of a Kubernetes label")],
     host("labels: {-x: a}"): [(3, "hosts.a.labels.-x", "not the key of a Kubernetes label")],
     host("labels: {a/b/c: d}"): [(3, "hosts.a.labels.a/b/c", "not the key of a Kubernetes")],
-    "version: 1\nprofiles: {}\nhosts: {a: {transport: local}}": [
-        (2, "profiles", "not available in this version")
+    "version: 1\nengines: {}\nhosts: {a: {transport: local}}": [
+        (2, "engines", "not available in this version")
     ],
     "version: 1\nhost: {a: {transport: local}}": [
         (0, "hosts", "is missing"),

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from jupyter_macgpu import options, verbs
-from jupyter_macgpu.options import CellOptions, parse_cell
+from jupyter_macgpu.options import CellOptions, Liking, parse_cell
+from jupyter_macgpu.scheduling.selectors import parse_selector
+from jupyter_macgpu.scheduling.taints import Toleration
 from jupyter_macgpu.verbs import Command, parse_arguments, parse_verb
 from jupyter_macgpu.words import OptionError, Word, split
 
@@ -37,6 +39,23 @@ GOOD_LINES = {
     "--setenv HF_TOKEN --setenv=WANDB_MODE": CellOptions(setenv=("HF_TOKEN", "WANDB_MODE")),
     "--files data --files 'a b.csv'": CellOptions(files=("data", "a b.csv")),
     "\t--cpu  --on   mini ": CellOptions(cpu=True, on="mini"),
+    "--on 'gpu-type=metal,chip in (m2-ultra, m3-ultra)'": CellOptions(
+        on="gpu-type=metal,chip in (m2-ultra, m3-ultra)"
+    ),
+    "--profile train --mem 24GB": CellOptions(profile="train", mem=24 * 10**9),
+    "--mem=1.5GiB": CellOptions(mem=3 * 2**29),
+    "--tolerate apple.com/gpu --tolerate spot=yes:NoExecute": CellOptions(
+        tolerate=(
+            Toleration(key="apple.com/gpu", operator="Exists"),
+            Toleration(key="spot", value="yes", effect="NoExecute"),
+        )
+    ),
+    "--prefer room=lab --prefer 'chip in (m2, m3):50'": CellOptions(
+        prefer=(
+            Liking(selector=parse_selector("room=lab")),
+            Liking(selector=parse_selector("chip in (m2, m3)"), weight=50),
+        )
+    ),
 }
 
 
@@ -92,6 +111,21 @@ BAD_LINES = {
     "-t 5": ("-t is not an option", "--timeout"),
     "-w mini": ("-w is not an option", "--on"),
     "--nodes 2": ("--nodes is not an option", "one host"),
+    "--mem 24": ("the unit is missing", "24GB or 24MB"),
+    "--mem 24G": ("the unit is cut short", "24GB or 24GiB"),
+    "--mem much": ("not a size", "24GB"),
+    "--mem 0GB": ("no memory at all", "--mem 24GB"),
+    "--mem 1GB --mem 2GB": ("--mem is given twice", "Keep one"),
+    "--memory 1GB": ("--memory is not an option", "--mem SIZE"),
+    "--profile 'a b'": ("cannot be the name of a profile", "--profile train"),
+    "--partition gpu": ("--partition is not an option", "--profile NAME"),
+    "--tolerate :NoSchedule": ("the name is empty", "KEY=VALUE:EFFECT"),
+    "--tolerate a:Never": ("'Never' is none of", "apple.com/gpu:NoSchedule"),
+    "--tolerate a=b=c": ("a value has letters", "KEY=VALUE:EFFECT"),
+    "--prefer 'a b'": ("found 'b'", "--prefer room=lab:50"),
+    "--prefer room=lab:0": ("from 1 to 100", "room=lab:50"),
+    "--prefer room=lab:9999999999999": ("from 1 to 100", "room=lab:50"),
+    "--prefer :50": ("a label is missing", "room=lab:50"),
     "--noblock": ("--noblock is not an option", "waited for"),
 }
 
@@ -108,8 +142,8 @@ def test_a_bad_line_is_answered_with_the_mistake_and_the_way_out(line: str) -> N
 
 
 LATER = """
-    --profile --mem --env --with --detach --after --at --priority --retry --sweep
-    --tolerate --prefer --hosts --engine --verify
+    --env --with --detach --after --at --priority --retry --sweep
+    --hosts --engine --verify
     """.split()
 
 
@@ -215,6 +249,34 @@ def test_a_bad_verb_line_is_answered_with_the_mistake_and_the_way_out(line: str)
     mistake, way_out = BAD_VERBS[line]
     assert mistake in caught.value.what
     assert way_out in caught.value.next
+
+
+SHELL_VERBS = {
+    "add me@studio mini --yes --restrict": Command(
+        verb="add", arguments=("me@studio", "mini"), yes=True, restrict=True
+    ),
+    "add --print-key-line studio": Command(verb="add", arguments=("studio",), print_key_line=True),
+    "discover --wait 5s --json": Command(verb="discover", wait=5.0, json=True),
+    "import ssh studio-*": Command(verb="import", arguments=("ssh", "studio-*")),
+    "diff": Command(verb="diff"),
+    "apply studio --as-user root --yes": Command(
+        verb="apply", arguments=("studio",), as_user="root", yes=True
+    ),
+    "schema": Command(verb="schema"),
+}
+
+
+@pytest.mark.parametrize("line", SHELL_VERBS)
+def test_what_is_about_the_fleet_is_for_the_shell_alone(line: str) -> None:
+    assert parse_arguments(line.split()) == SHELL_VERBS[line]
+    with pytest.raises(OptionError, match="is not a verb of %macgpu"):
+        parse_verb(line)
+
+
+@pytest.mark.parametrize("verb", ["add", "import"])
+def test_a_verb_that_lacks_what_it_is_about_says_so(verb: str) -> None:
+    with pytest.raises(OptionError, match=r"takes [A-Z]+\.\.\.; none is given"):
+        parse_arguments([verb])
 
 
 def test_demo_is_a_verb_of_the_shell_alone() -> None:

@@ -66,7 +66,7 @@ class Host:
         message = m.Operate(
             operation=f"o{self._count}", session=S1, action=action, detail=detail, buffers=buffers
         )
-        self.transfers.do(self.client, e.Files(client=1, message=message))
+        self.transfers.do(self.client, e.Files(client=1, folder=S1, message=message))
         return message.operation
 
     def ask(self, action: str, buffers: tuple[bytes, ...] = (), **detail: Any) -> m.Operated:
