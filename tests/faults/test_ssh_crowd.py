@@ -67,7 +67,7 @@ def test_f13_all_who_log_in_at_once_are_served(
         turned_away = [answer for answer in answers if answer != "supervisor"]
         assert not turned_away, turned_away[0]
         shared = sshd.connections() - 1
-        assert shared == CLIENTS if who == "an account each" else shared <= CLIENTS / 4
+        assert shared == CLIENTS if who == "an account each" else shared <= CLIENTS / 2
         for client in clients:
             _nod(client)
         for client in clients:
