@@ -4,21 +4,26 @@ Runs on the Mac. Only Python and `wire` may be imported here.
 
 A slot is the right to run one cell on the GPU; ``cpu`` work has slots of its own, so that it never
 waits for the GPU. First come, first served; a run whose session is busy lets others pass, since its
-worker can take one cell at a time anyway.
+worker can take one cell at a time anyway. What the administrator and the owner allow (`Bounds`) is
+asked last; a run that they hold back lets nobody pass, or one that needs much memory would starve.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+
+from .bounds import Bounds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """One run that waits for a slot."""
+    """One run that waits for a slot, and the bytes of memory that it asks for."""
 
     run: str
     session: str
     kind: str
+    mem: int = 0
 
 
 class Leases:
@@ -27,13 +32,25 @@ class Leases:
     Parameters
     ----------
     slots
-        Slots by kind, such as ``{"gpu": 1, "cpu": 2}``.
+        Slots by kind, such as ``{"gpu": 1, "cpu": 2}``, where nobody lays down another number.
+
+    Attributes
+    ----------
+    bounds
+        What may run at all now.
     """
 
     def __init__(self, slots: dict[str, int]) -> None:
-        self.slots = dict(slots)
+        self._slots = dict(slots)
+        self.bounds = Bounds()
         self._held: dict[str, Waiting] = {}
         self._queue: list[Waiting] = []
+
+    @property
+    def slots(self) -> dict[str, int]:
+        """Slots by kind, as they count now."""
+        gpu = self.bounds.slots
+        return self._slots if gpu is None else {**self._slots, "gpu": gpu}
 
     def ask(self, waiting: Waiting) -> None:
         """Put a run at the end of the queue."""
@@ -54,11 +71,27 @@ class Leases:
         for waiting in list(self._queue):
             busy = {held.session for held in self._held.values()}
             taken = sum(held.kind == waiting.kind for held in self._held.values())
-            if waiting.session not in busy and taken < self.slots.get(waiting.kind, 1):
-                self._queue.remove(waiting)
-                self._held[waiting.run] = waiting
-                granted.append(waiting)
+            if waiting.session in busy or taken >= self.slots.get(waiting.kind, 1):
+                continue
+            if _held_back(self._held.values(), waiting, self.bounds):
+                break
+            self._queue.remove(waiting)
+            self._held[waiting.run] = waiting
+            granted.append(waiting)
         return granted
+
+    def reason(self, run: str) -> str:
+        """Return what the administrator or the owner have against a waiting run, or ``""``."""
+        mine = next((waiting for waiting in self._queue if waiting.run == run), None)
+        return "" if mine is None else _held_back(self._held.values(), mine, self.bounds)
+
+    def asked(self) -> int:
+        """Return the bytes of memory that the runs which hold a slot asked for."""
+        return sum(held.mem for held in self._held.values())
+
+    def queued(self, kind: str) -> int:
+        """Return how many runs wait for a slot of a kind."""
+        return sum(waiting.kind == kind for waiting in self._queue)
 
     def position(self, run: str) -> int | None:
         """Return how many runs of its kind are before a waiting run; None if it does not wait."""
@@ -79,3 +112,18 @@ class Leases:
     def holding(self) -> list[str]:
         """Return the runs that hold a slot."""
         return list(self._held)
+
+
+def _held_back(held: Collection[Waiting], waiting: Waiting, bounds: Bounds) -> str:
+    """Return why a run may not begin beside those that hold a slot, or ``""``."""
+    if bounds.closed:
+        return bounds.closed
+    if bounds.max_runs is not None and len(held) >= bounds.max_runs:
+        return f"the host's policy lets an account run {bounds.max_runs} at a time"
+    together = waiting.mem + sum(each.mem for each in held)
+    if bounds.max_memory is not None and waiting.mem and together > bounds.max_memory:
+        return (
+            f"the host's policy gives an account {bounds.max_memory / 1e9:g} GB of memory, "
+            "and its other runs asked for too much of it"
+        )
+    return ""

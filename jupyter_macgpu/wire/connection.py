@@ -36,6 +36,7 @@ SAYS: dict[tuple[str, str], set[str]] = {
         "operate",
         "remove",
         "comm",
+        "watch",
     },
     ("supervisor", "client"): _BOTH
     | _BULK

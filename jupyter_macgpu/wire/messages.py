@@ -8,33 +8,21 @@ what a peer can do beyond this table it says in `Hello.capabilities`.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
+
+from .looking import Telemetry as Telemetry
+from .looking import Watch as Watch
+from .message import MESSAGES as MESSAGES
+from .message import Buffers as Buffers
+from .message import Message as Message
 
 #: Version of this table and of the legal order in `connection`.
 PROTOCOL = 1
 #: What this side can do beyond `PROTOCOL`, said in `Hello`.
-CAPABILITIES = ("inline-bundles", "input-requests", "operations", "files", "lanes")
+CAPABILITIES = ("inline-bundles", "input-requests", "operations", "files", "lanes", "watch")
 #: A bundle of at most this many bytes travels inside the message that announces it.
 INLINE = 256 * 1024
-
-Buffers = tuple[bytes | bytearray | memoryview, ...]
-#: Every message by its kind.
-MESSAGES: dict[str, type[Message]] = {}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """Base of all messages. `buffers` is what travels behind the head."""
-
-    kind: ClassVar[str] = ""
-    buffers: Buffers = ()
-
-    def __init_subclass__(cls) -> None:
-        """Name the message after its class: `RunState` is ``run-state``."""
-        cls.kind = re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
-        MESSAGES[cls.kind] = cls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +91,7 @@ class Refused(Message):
         Run, session or operation that it named.
     reason
         Stable word: ``unknown-run``, ``unknown-session``, ``other-payload``, ``same-cell``,
-        ``older-epoch``, ``draining``, ``disk``, ``not-available``.
+        ``older-epoch``, ``managed``, ``too-large``, ``disk``, ``not-available``.
     text
         For a person.
     """
@@ -129,7 +117,8 @@ class Submit(Message):
     origin
         ``{notebook, cell, kernel}``: where the cell stands.
     options
-        ``timeout`` and ``wait`` in seconds, ``cpu``, ``again``, ``name``.
+        ``timeout`` and ``wait`` in seconds, ``mem`` in bytes, ``cpu``, ``again``, ``name``;
+        ``engine``, who gave the work out.
     rank
         Why this host was chosen, stored with the run.
     """
@@ -152,7 +141,8 @@ class RunState(Message):
     Attributes
     ----------
     position
-        In state ``queued``: how many runs are before it.
+        In state ``queued``: how many runs are before it. What holds it back beside these
+        stands in `detail` as ``reason``.
     offset
         In the answer to `Submit` or `Attach`: journal offset of the first record that
         will be sent. None in every later one.
@@ -308,6 +298,8 @@ class Operate(Message):
 
     `operation` is the client's number for it; `action` is ``fetch``, ``values``, ``free``,
     ``restart`` or ``close``, of files ``files``, ``have``, ``put`` or ``get``; see `detail`.
+    Of the host, with no session: ``pause`` for ``seconds``, so that nothing new starts, and
+    ``resume``.
     """
 
     operation: str
@@ -350,13 +342,6 @@ class Comm(Message):
     comm: str
     action: str
     content: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Telemetry(Message):
-    """One sample of how the host is."""
-
-    sample: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

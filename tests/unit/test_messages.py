@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import types
 import typing
 from typing import Any
 
@@ -13,7 +14,13 @@ from jupyter_macgpu.wire import messages as m
 from jupyter_macgpu.wire.content import IN_BUFFERS, IN_HEAD, LONGEST, PIECE, Joiner, cut
 from jupyter_macgpu.wire.errors import RemoteProtocolError
 
-SAMPLES: dict[Any, Any] = {str: "text", int: 7, list: ["a"], dict: {"a": [1, {"b": None}]}}
+SAMPLES: dict[Any, Any] = {
+    str: "text",
+    int: 7,
+    list: ["a"],
+    dict: {"a": [1, {"b": None}]},
+    types.UnionType: 1.5,
+}
 
 
 def sample(cls: type[m.Message]) -> m.Message:
@@ -51,6 +58,16 @@ def test_a_large_summary_travels_in_a_buffer() -> None:
     assert travel(end) == end
 
 
+def test_a_large_sample_travels_in_a_buffer() -> None:
+    sample = m.Telemetry(sample={"telemetry": {"clients": ["x" * 200] * 1000}})
+    assert travel(sample) == sample
+
+
+@pytest.mark.parametrize("every", [0, 15, 0.5])
+def test_seconds_may_be_whole(every: float) -> None:
+    assert travel(m.Watch(every=every)) == m.Watch(every=every)
+
+
 def test_unknown_fields_are_ignored_and_defaults_filled_in() -> None:
     head = {"kind": "attach", "run": "r", "of_a_later_version": 1}
     assert codec.decode(head, []) == m.Attach(run="r", offset=0, watch=False)
@@ -65,6 +82,8 @@ WRONG = {
     "a truth for a number": {"kind": "ping", "number": True},
     "a fraction for a number": {"kind": "ping", "number": 1.5},
     "null for a number": {"kind": "ping", "number": None},
+    "a text for seconds": {"kind": "watch", "every": "15"},
+    "a truth for seconds": {"kind": "watch", "every": True},
     "a number for a truth": {"kind": "attach", "run": "r", "watch": 1},
     "a list for an object": {"kind": "hello", "role": "client", "detail": []},
     "an object for a list": {"kind": "hello", "role": "client", "capabilities": {}},
