@@ -29,14 +29,14 @@ def submission(
     *,
     session: Session,
     notebook: str,
-    reason: str,
+    rank: Mapping[str, Any],
     limits: Mapping[str, int],
 ) -> Submission:
     """Return what is sent for a cell.
 
     Parameters
     ----------
-    reason
+    rank
         Why this host was chosen; stored with the run.
     limits
         Bytes that come back by themselves, as ``value`` and ``cell``; empty for the default.
@@ -60,11 +60,12 @@ def submission(
         options={
             "timeout": options.timeout,
             "wait": options.wait,
+            "mem": options.mem,
             "cpu": options.cpu,
             "again": options.again,
             "name": options.name,
         },
-        rank={"reason": reason},
+        rank=dict(rank),
     )
     return Submission(message=message, pieces=pieces)
 

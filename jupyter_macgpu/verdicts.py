@@ -132,7 +132,8 @@ def _cancelled(run: str, host: str, summary: Mapping[str, Any], what: str) -> Ba
                 "The next cell starts a fresh worker.",
             ],
         )
-    reason = "its time limit had passed" if stopping == "timeout" else what
+    late = str(summary.get("limit") or "its time limit had passed")
+    reason = late if stopping == "timeout" else what
     return RunCancelled(
         f"Run {run} on {host} was cancelled: {reason}.",
         known="It is over and will not be repeated.",

@@ -8,12 +8,16 @@ record of a step stands before the step.
 
 from __future__ import annotations
 
+from collections import defaultdict, deque
 from typing import Any
 
 from ..wire import messages as m
 from . import effects as e
 from .leases import Leases, Waiting
 from .records import Run, Session
+
+#: Runs whose running time counts for the estimate of a wait.
+RECENT = 50
 
 
 class Book:
@@ -36,6 +40,9 @@ class Book:
         self.operations: dict[str, tuple[int, str, str]] = {}
         #: Ids of runs that ended and were removed: they must not run again.
         self.removed: set[str] = set()
+        #: Running times of runs, by kind of slot, for the estimate of how long others wait.
+        self.took: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=RECENT))
+        self._began: dict[str, float] = {}
         self._todo: list[e.Effect] = []
         self._live: dict[str, Run] = {}
 
@@ -54,7 +61,7 @@ class Book:
 
     def wait(self, run: Run) -> None:
         """Put a run into the queue."""
-        self.leases.ask(Waiting(run=run.run, session=run.session, kind=run.kind))
+        self.leases.ask(asking(run))
 
     def accept(self, run: Run, now: float, client: int | None = None) -> None:
         """Note that all of a run is here; it waits from now on."""
@@ -92,9 +99,10 @@ class Book:
         if run.state == "accepted":
             run.become("queued", now)
             self.do(e.Log(entry={"run": run.run, "state": "queued"}, durable=True))
-        if run.detail.get("place") != place:
-            run.detail["place"] = place
-            self.tell(run)
+        reason = self.leases.reason(run.run)
+        if (run.detail.get("place"), run.detail.get("reason", "")) != (place, reason):
+            run.detail |= {"place": place, "reason": reason}
+            self.tell(run, {"reason": reason})
 
     def start(self, run: Run, session: Session, now: float) -> None:
         """Have a session's worker execute a run that holds a slot."""
@@ -103,7 +111,8 @@ class Book:
         durable = run.state == "queued"
         run.become("started", now)
         run.detail |= {"boot": self.boot}
-        run.detail.pop("place", None)
+        self._leave_queue(run)
+        self._began[run.run] = now
         entry = {"run": run.run, "state": "started", "detail": {"boot": self.boot}}
         self.do(e.Log(entry=entry, durable=durable))
         self.do(
@@ -131,6 +140,8 @@ class Book:
         event: m.Event | None = None,
     ) -> None:
         """Write a run's end, with the worker's `event` if that is how it ended."""
+        if run.stopping == "timeout" and "limit" in run.detail:
+            summary = {**summary, "limit": run.detail["limit"]}
         if event is None:
             self.do(e.Finish(run=run.run, state=state, summary=summary))
         else:
@@ -148,15 +159,22 @@ class Book:
             )
         run.become(state, now)
         run.asking = 0
-        run.detail.pop("place", None)
+        self._leave_queue(run)
         self.leases.release(run.run)
         if run.session in self.sessions:
             self.sessions[run.session].idle_since = now
         entry: dict[str, Any] = {"run": run.run, "state": state}
+        if (began := self._began.pop(run.run, None)) is not None:
+            entry["took"] = round(now - began, 3)
+            self.took[run.kind].append(entry["took"])
         if event is not None and event.path:
             entry["detail"] = {"file": True}
             run.detail["file"] = True
         self.do(e.Log(entry=entry))
+
+    def _leave_queue(self, run: Run) -> None:
+        run.detail.pop("place", None)
+        run.detail.pop("reason", None)
 
     def holder(self, session_id: str) -> Run | None:
         """Return the run of a session that holds a slot."""
@@ -198,7 +216,7 @@ class Book:
                 epoch=run.epoch,
                 state=run.state,
                 position=self.leases.position(run.run),
-                detail={"asking": run.asking},
+                detail={"asking": run.asking, "reason": run.detail.get("reason", "")},
             )
         )
 
@@ -242,3 +260,8 @@ class Book:
         """Return the effects so far, and begin anew."""
         todo, self._todo = self._todo, []
         return todo
+
+
+def asking(run: Run) -> Waiting:
+    """Return what a run asks the leases for."""
+    return Waiting(run=run.run, session=run.session, kind=run.kind, mem=run.mem)

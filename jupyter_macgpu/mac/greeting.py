@@ -15,19 +15,17 @@ from ..wire import messages as m
 from . import build, store
 
 if TYPE_CHECKING:
-    from .policy import PolicyFile
+    from .condition import Condition
     from .supervisor import Supervisor
 
 
-def hello(
-    place: store.Store, mind: Supervisor, devices: list[str], policy: PolicyFile, client: int
-) -> m.Hello:
+def hello(place: store.Store, mind: Supervisor, condition: Condition, client: int) -> m.Hello:
     """Return the supervisor's hello.
 
     Parameters
     ----------
-    devices
-        Kinds of device for tensors, the best first.
+    condition
+        How the host is, and what may run on it.
     client
         The number that the client has here; a further connection of its names it.
     """
@@ -36,11 +34,12 @@ def hello(
         "host": socket.gethostname(),
         "system": sys.platform,
         "pid": os.getpid(),
-        "devices": devices,
+        "devices": condition.devices,
         "slots": mind.slots,
         "free": shutil.disk_usage(place.root).free,
         "state": str(place.root),
-        "policy": policy.held().plain(),
+        "policy": condition.policy.held().plain(),
+        "telemetry": condition.greeted(),
         "version": build.ours().version,
         "live": sum(run.live for run in mind.runs.values()),
     }

@@ -82,6 +82,9 @@ class Leases:
 
     def reason(self, run: str) -> str:
         """Return what the administrator or the owner have against a waiting run, or ``""``."""
+        bounds = self.bounds
+        if bounds.closed or (bounds.max_runs is None and bounds.max_memory is None):
+            return bounds.closed  # at once: all that wait are asked after each change
         mine = next((waiting for waiting in self._queue if waiting.run == run), None)
         return "" if mine is None else _held_back(self._held.values(), mine, self.bounds)
 

@@ -54,6 +54,11 @@ class Run:
         """The kind of slot that the run takes."""
         return "cpu" if self.options.get("cpu") else "gpu"
 
+    @property
+    def mem(self) -> int:
+        """The bytes of memory that the run asks for; 0 if it says nothing."""
+        return self.options.get("mem") or 0
+
     def become(self, state: str, now: float) -> None:
         """Go to `state`.
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..wire import messages as m
 from ..wire.bundle import digest_of
 from . import effects as e
+from .bounds import refusal
 from .records import Run, Session, folder_of
 
 if TYPE_CHECKING:
@@ -88,7 +89,16 @@ class Requests:
             detail = {"run": twin.run, "state": twin.state, "age": now - twin.since}
             self._book.refuse(client, "submit", message.run, "same-cell", text, detail)
             return
+        word, text = self._forbidden(message)
+        if word:
+            self._book.refuse(client, "submit", message.run, word, text)
+            return
         self._admit(client, message, now)
+
+    def _forbidden(self, message: m.Submit) -> tuple[str, str]:
+        """Return why the host's policy can never let a run begin here; else two ``""``."""
+        options = message.options
+        return refusal(self._book.leases.bounds, options.get("mem") or 0, options.get("engine", ""))
 
     def _submit_again(self, client: int, message: m.Submit, run: Run) -> None:
         if run.digest != message.digest:
@@ -284,6 +294,11 @@ def _flaw(message: m.Submit) -> str:
     for name in ("timeout", "wait"):
         if type(message.options.get(name, 0)) not in (int, float, type(None)):
             return f"{name} is a number of seconds"
+    mem = message.options.get("mem")
+    if mem is not None and (type(mem) is not int or mem < 0):
+        return "mem is a number of bytes"
+    if not isinstance(message.options.get("engine", ""), str):
+        return "an engine is a name"
     python = message.environment.get("python", "")
     if not isinstance(python, str) or "\x00" in python:
         return "an environment's python is a path"

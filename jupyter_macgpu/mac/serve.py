@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..wire import messages as m
 from ..wire.connection import Connection
-from . import build, carry, handover, hardware, journal, start, store
+from . import build, carry, handover, journal, start, store
 from .client import Client
+from .condition import Condition
 from .door import ACKNOWLEDGED, DECLINED, RETIRE
 from .endpoint import Endpoint
 from .greeting import hello
-from .policy import PolicyFile
 from .supervisor import Supervisor
 from .workers import Worker
 
@@ -58,8 +58,6 @@ class Server:
         self.place = place
         self.mind = Supervisor(slots, store.boot_id())
         self.selector = selectors.DefaultSelector()
-        self._devices = hardware.devices()
-        self._policy = PolicyFile()
         self._numbers = 0
         self._listener: socket.socket | None = None
         #: The door of the supervisor that takes this one's place.
@@ -68,6 +66,8 @@ class Server:
         entries = journal.compact(place.log)
         self._hands = carry.Carrier(place, self.mind, self.now, self.start_worker)
         self.mind.restore(entries, self.now())
+        self._condition = Condition(place, self.mind, self.selector, self.now, self._hands.clients)
+        self.do(self._condition.bind())
         self._adopt()
 
     @staticmethod
@@ -99,6 +99,7 @@ class Server:
                 self._tick()
             self._flush()
             self._hands.make_spare()
+            self._condition.turn()
             runs = self.mind.runs.values()
             if self.successor is not None and handover.all_begun(runs, self.now()):
                 break
@@ -108,6 +109,7 @@ class Server:
 
     def close(self) -> None:
         """Let go of all descriptors."""
+        self._condition.close()
         self._hands.close()
         self.selector.close()
 
@@ -174,9 +176,7 @@ class Server:
         now = self.now()
         if isinstance(message, m.Hello):
             self._hands.lanes.greet(client, message)
-            client.endpoint.send(
-                hello(self.place, self.mind, self._devices, self._policy, client.number)
-            )
+            client.endpoint.send(hello(self.place, self.mind, self._condition, client.number))
             client.greeted = not client.beside
             if client.greeted:
                 self.do(self.mind.connected(client.number, message))
@@ -192,6 +192,8 @@ class Server:
                 # If it died just now, the run is not to be given to it.
                 self._check(worker)
             self._hands.submit(client, message, now)
+        elif self._condition.takes(message):
+            self.do(self._condition.heard(client, message))
         elif not isinstance(message, m.Pong):
             self.do(self.mind.message(client.number, message, now))
 
@@ -333,6 +335,8 @@ class Server:
                 worker.reach()
             worker.tell_noted()
             self._check(worker)
+        starting = any(worker.hello is None for worker in self._hands.workers.values())
+        self.do(self._condition.tick(starting))
         self.do(self.mind.tick(self.now()))
         self._hands.tidy()
         if not self._hands.workers and start.outdated(self.place):

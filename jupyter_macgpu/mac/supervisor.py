@@ -20,8 +20,9 @@ from typing import Any
 from ..wire import messages as m
 from ..wire.states import FINAL
 from . import effects as e
-from .book import Book
-from .leases import Waiting
+from .book import Book, asking
+from .bounds import Bounds
+from .queues import Lane, lanes_of
 from .records import Run, Session
 from .requests import Requests
 
@@ -68,6 +69,25 @@ class Supervisor:
     def slots(self) -> dict[str, int]:
         """Slots by kind."""
         return self._book.leases.slots
+
+    @property
+    def bounds(self) -> Bounds:
+        """What the administrator and the owner allow now."""
+        return self._book.leases.bounds
+
+    @property
+    def busy(self) -> bool:
+        """Whether a run holds a slot."""
+        return bool(self._book.leases.holding())
+
+    def lanes(self, now: float) -> dict[str, Lane]:
+        """Return what runs and waits by kind of slot, and how long a new run would wait."""
+        return lanes_of(self._book, now)
+
+    @property
+    def asked(self) -> int:
+        """The bytes of memory that the runs which hold a slot asked for."""
+        return self._book.leases.asked()
 
     # What happens: each of these returns the effects, in order.
 
@@ -164,6 +184,13 @@ class Supervisor:
             self._book.do(e.Exit())
         return self._book.done()
 
+    def bound(self, bounds: Bounds, now: float) -> list[e.Effect]:
+        """Keep to what the administrator and the owner allow from now on."""
+        if bounds != self._book.leases.bounds:
+            self._book.leases.bounds = bounds
+            self._book.schedule(now)
+        return self._book.done()
+
     def forget(self, run_id: str) -> list[e.Effect]:
         """Unmake a run that could not be written down; it was never accepted."""
         self._book.done()
@@ -191,6 +218,8 @@ class Supervisor:
             known.stopping, known.stopped_at = entry.get("stopping", known.stopping), now
             known.collected = entry.get("collected", known.collected)
             known.detail |= entry.get("detail", {})
+            if "took" in entry:
+                self._book.took[known.kind].append(entry["took"])
 
     def concluded(self, run_id: str, end: m.End, now: float) -> list[e.Effect]:
         """Note a run whose end is written in its journal, but not in the log.
@@ -219,7 +248,7 @@ class Supervisor:
         session.idle_since = now
         for run in self.runs.values():
             if run.session == session_id and run.state == "started":
-                self._book.leases.hold(Waiting(run=run.run, session=session_id, kind=run.kind))
+                self._book.leases.hold(asking(run))
                 if not whole:
                     self._book.do(e.Append(run=run.run, what="gap", content={"at_most": GAP}))
         return self._book.done()
@@ -299,16 +328,26 @@ class Supervisor:
         self._book.schedule(now)
 
     def _check_limits(self, run: Run, now: float) -> None:
-        timeout, wait = run.options.get("timeout"), run.options.get("wait")
+        (timeout, whose), wait = self._time_limit(run), run.options.get("wait")
         stopping = run.stopping in ("kill", "timeout")
         if run.state == "started" and timeout and not stopping and now - run.since > timeout:
+            run.detail |= whose
             self._book.stop(run, "timeout", now)
         elif run.stopping == "timeout" and now - run.stopped_at > GRACE:
             run.stopped_at = now
             self._book.do(e.EndWorker(session=run.session))
         elif run.state in ("accepted", "queued") and wait and now - run.since > wait:
-            self._book.end(run, "cancelled", {"what": f"it waited longer than {wait:g} s"}, now)
+            why = f"; {run.detail['reason']}" if run.detail.get("reason") else ""
+            what = f"it waited longer than {wait:g} s{why}"
+            self._book.end(run, "cancelled", {"what": what}, now)
             self._book.schedule(now)
+
+    def _time_limit(self, run: Run) -> tuple[float | None, dict[str, str]]:
+        """Return how many seconds a run may last, and what is to be said if that is not its own."""
+        own, most = run.options.get("timeout"), self._book.leases.bounds.max_time
+        if most is None or (own and own <= most):
+            return own, {}
+        return most, {"limit": f"the host's policy lets a run last {most:g} s"}
 
     def _purge(self) -> None:
         ended = [run for run in self._book.runs.values() if run.state in FINAL and run.collected]

@@ -17,6 +17,7 @@ from jupyter_macgpu.mac.supervisor import GAP
 from jupyter_macgpu.wire import messages as m
 from jupyter_macgpu.wire.connection import Connection
 from jupyter_macgpu.wire.errors import RunLost, RunRefused, RunUnknown, TransportError
+from jupyter_macgpu.wire.policy import HostPolicy, Limits, render
 from jupyter_macgpu.wire.states import FINAL
 from tests.model.client import Client
 from tests.model.process import NAMES, Process
@@ -27,7 +28,15 @@ EXAMPLES = int(os.environ.get("MACGPU_MODEL_EXAMPLES", "400"))
 ENOUGH = 400
 CLIENTS = 5
 INDEX = st.integers(0, 9)
-OPTIONS = [{}, {"cpu": True}, {"timeout": 20}, {"wait": 15}, {"again": True}]
+OPTIONS = [{}, {"cpu": True}, {"timeout": 20}, {"wait": 15}, {"again": True}, {"mem": 5}]
+#: What the host's administrator lays down; with the last two nothing begins.
+POLICIES = [
+    None,
+    render(HostPolicy(limits=Limits(max_runs=1, max_memory=5))),
+    render(HostPolicy(slots=2)),
+    render(HostPolicy(limits=Limits(owner_hours=("00:00-24:00",)))),
+    b"torn",
+]
 
 
 def faults_in(shown: list[Any], story: list[Any]) -> str:
@@ -65,6 +74,8 @@ class Protocol(RuleBasedStateMachine):
         self.sizes = modelled(self.world)
         self.sizes.__enter__()
         self.ended: dict[str, str] = {}
+        #: The supervisor that lets nothing begin, and what held a slot then.
+        self.closed: tuple[object, set[str]] = (None, set())
 
     def client(self, index: int) -> Client:
         return self.world.clients[index % len(self.world.clients)]
@@ -197,6 +208,10 @@ class Protocol(RuleBasedStateMachine):
     def reboot(self, kept: float) -> None:
         self.world.reboot(kept)
 
+    @rule(policy=st.sampled_from(POLICIES))
+    def lay_down(self, policy: bytes | None) -> None:
+        self.world.lay_down(policy)
+
     # What always holds.
 
     @invariant()
@@ -235,6 +250,17 @@ class Protocol(RuleBasedStateMachine):
             leases, runs = server.mind._book.leases, server.mind.runs
             assert all(runs[run].live for run in [*leases.holding(), *leases.waiting()])
 
+    @invariant()
+    def where_nothing_may_begin_nothing_does(self) -> None:
+        server = self.world.server
+        if server is None or not server.mind.bounds.closed:
+            self.closed = (None, set())
+            return
+        before, held = self.closed
+        holding = set(server.mind._book.leases.holding())
+        assert before is not server or holding <= held
+        self.closed = (server, holding)
+
     # What holds when everything is well again.
 
     def teardown(self) -> None:
@@ -251,6 +277,7 @@ class Protocol(RuleBasedStateMachine):
 
     def heal(self) -> None:
         self.world.fuse, self.world.reachable = None, True
+        self.world.lay_down(None)
         self.rest()
 
     def rest(self) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_macgpu import execution, fetching, interrupts, link
 from jupyter_macgpu.execution import Submission
-from jupyter_macgpu.mac import carry, serve, store
+from jupyter_macgpu.mac import carry, condition, policy, serve, store, telemetry
 from jupyter_macgpu.wire import bulk, bundle
 from jupyter_macgpu.wire import messages as m
 from tests.model.client import Client
@@ -34,6 +34,13 @@ INLINE, WINDOW, PART, ACK = 300, 256, 100, 64
 
 class Crashed(BaseException):
     """The supervisor's process dies here."""
+
+
+class NoProbe(telemetry.Probe):
+    """The tools of a host, which say nothing."""
+
+    def begin(self) -> None:
+        self.tried = self._now()
 
 
 class ModelCarrier(carry.Carrier):
@@ -73,6 +80,8 @@ class World:
         self.now = 1000.0
         self.place = store.Store(root)
         self.place.prepare()
+        #: What the host's administrator laid down.
+        self.policy = root / "host.yaml"
         self.boots = 1
         self.reachable = True
         self.server: ModelServer | None = None
@@ -148,6 +157,16 @@ class World:
         size = self.place.log.stat().st_size
         os.truncate(self.place.log, synced + int((size - synced) * kept))
         self.boots += 1
+
+    def lay_down(self, content: bytes | None) -> None:
+        """Write the host's policy, or delete it."""
+        if content is None:
+            self.policy.unlink(missing_ok=True)
+        else:
+            fresh = self.policy.with_suffix(".new")
+            fresh.write_bytes(content)
+            fresh.chmod(0o644)
+            fresh.replace(self.policy)
 
     # Notebooks.
 
@@ -245,6 +264,8 @@ def modelled(world: World) -> Iterator[None]:
         (execution, "_INLINE", INLINE),
         (serve, "Worker", ModelWorker),
         (carry, "Carrier", ModelCarrier),
+        (condition, "Probe", NoProbe),
+        (condition, "PolicyFile", lambda: policy.PolicyFile(world.policy)),
         (store, "sync", _sync),
         (store, "boot_id", lambda: f"boot-{world.boots}"),
         *((module, "time", clock) for module in (execution, fetching, interrupts, link)),

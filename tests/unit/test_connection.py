@@ -125,6 +125,8 @@ WRONG: dict[str, tuple[str, list[m.Message], m.Message]] = {
     "goodbye twice": ("client", [m.Goodbye()], m.Goodbye()),
     "a client's output": ("client", [CLIENT], output(0, 1)),
     "a client's order to execute": ("client", [CLIENT], m.Execute(run=RUN, epoch=1)),
+    "a supervisor that watches": ("supervisor", [SUPERVISOR], m.Watch()),
+    "a client's telemetry": ("client", [CLIENT], m.Telemetry()),
     "a supervisor's submission": (
         "supervisor",
         [SUPERVISOR],

@@ -1,0 +1,231 @@
+"""How this host is and what may run on it: kept up to date, said to who asks, held to.
+
+Runs on the Mac. Only Python and `wire` may be imported here.
+
+The host's tools are asked every `ACTIVE` seconds while a run is active, every `WATCHED` while a
+client watches, and otherwise when a client comes or asks and what is known is old.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..wire import messages as m
+from . import hardware
+from .awake import Awake
+from .bounds import bounds_of
+from .pause import Pause
+from .policy import PolicyFile
+from .telemetry import Probe, cpu_taken, gpu_taken
+
+if TYPE_CHECKING:
+    import selectors
+    from collections.abc import Callable
+
+    from . import effects as e
+    from .client import Client
+    from .store import Store
+    from .supervisor import Supervisor
+
+#: Seconds from the end of one round of the probe to the next: while a run is active, while only
+#: somebody watches.
+ACTIVE, WATCHED = 5.0, 15.0
+#: What is older, in seconds, is asked for anew when a client comes or asks.
+FRESH = 5.0
+#: Seconds between two looks at what may run.
+LOOK = 0.5
+#: A client is told no more often, in seconds.
+SHORTEST = 1.0
+#: Seconds over which the system's load is a mean: what ran within them is in it.
+LOAD = 60.0
+
+
+@dataclass(slots=True)
+class _Watcher:
+    """A client that watches: every so many seconds, the next time at `due`."""
+
+    every: float
+    due: float
+
+
+class Condition:
+    """How the host is, as its supervisor knows it.
+
+    Parameters
+    ----------
+    place
+        The store.
+    mind
+        What decides; it is told what may run.
+    selector, now
+        The loop's, and its clock.
+    clients
+        All of them, by number.
+    """
+
+    def __init__(
+        self,
+        place: Store,
+        mind: Supervisor,
+        selector: selectors.BaseSelector,
+        now: Callable[[], float],
+        clients: dict[int, Client],
+    ) -> None:
+        self.devices = hardware.devices()
+        self.policy = PolicyFile()
+        self._pause = Pause(place.root / "pause")
+        self._awake = Awake()
+        self._probe = Probe(selector, now)
+        self._mind, self._now, self._clients = mind, now, clients
+        self._watchers: dict[int, _Watcher] = {}
+        #: Who gets the next sample alone.
+        self._waiting: set[int] = set()
+        self._wanted = False
+        self._told = 0
+        self._due = 0.0
+        self._busy_at = -math.inf
+        self._gpu_taken: float | None = None
+        self._cpu_taken: float | None = None
+
+    def bind(self) -> list[e.Effect]:
+        """Look at what the policy, the clock and the owner allow, and hold the mind to it."""
+        clock, held = time.localtime(), self.policy.held()
+        bounds = bounds_of(
+            held.policy,
+            held.problem,
+            weekday=clock.tm_wday,
+            minute=60 * clock.tm_hour + clock.tm_min,
+            pause=self._pause.left(),
+        )
+        return self._mind.bound(bounds, self._now())
+
+    def greeted(self) -> dict[str, Any]:
+        """Return the sample for a client that came."""
+        self._wanted = self._wanted or self._is_old()
+        return self.sample()
+
+    def sample(self) -> dict[str, Any]:
+        """Return what `messages.Telemetry` holds."""
+        now, bounds, ended = self._now(), self._mind.bounds, self._probe.ended
+        return {
+            "age": None if ended is None else round(now - ended, 3),
+            "telemetry": self._probe.plain,
+            "probing": self._probe.asking or self._wanted,
+            "lanes": {kind: asdict(lane) for kind, lane in self._mind.lanes(now).items()},
+            "policy": self.policy.held().policy.plain(),
+            "draining": bounds.drained,
+            "paused": bounds.paused,
+            "reason": bounds.closed,
+            "devices": self.devices,
+            "gpu_taken": self._gpu_taken,
+            "cpu_taken": self._cpu_taken,
+            "asked": self._mind.asked,
+        }
+
+    def takes(self, message: m.Message) -> bool:
+        """Say whether a client's message is about the host and not about a run."""
+        of_host = isinstance(message, m.Operate) and message.action in ("pause", "resume")
+        return of_host or isinstance(message, m.Watch)
+
+    def heard(self, client: Client, message: m.Message) -> list[e.Effect]:
+        """Do what a client says of the host."""
+        if isinstance(message, m.Watch):
+            self._watch(client, message.every)
+        elif isinstance(message, m.Operate):
+            return self._operate(client, message)
+        return []
+
+    def tick(self, starting: bool) -> list[e.Effect]:
+        """Look at what is due.
+
+        Parameters
+        ----------
+        starting
+            Whether a worker starts; the tools can wait then, its cell should not.
+        """
+        now = self._now()
+        self._probe.tick()
+        self.turn()
+        if now < self._due:
+            return []
+        self._due = now + LOOK
+        if self._mind.busy:
+            self._awake.hold()
+        if not starting and (self._wanted or self._is_due(now)):
+            self._begin()
+        self._watchers = {n: each for n, each in self._watchers.items() if n in self._clients}
+        self._tell([number for number, each in self._watchers.items() if now >= each.due])
+        return self.bind()
+
+    def turn(self) -> None:
+        """Note after each turn of the loop whether a run is active, and what the tools said."""
+        if self._mind.busy:
+            self._busy_at = self._now()
+        else:
+            self._awake.release()
+        if self._probe.rounds != self._told:
+            self._told = self._probe.rounds
+            self._judge()
+            self._tell([*self._watchers, *(self._waiting - self._watchers.keys())])
+            self._waiting.clear()
+
+    def close(self) -> None:
+        """End what was started beside the loop."""
+        self._probe.close()
+        self._awake.close()
+
+    def _watch(self, client: Client, every: float) -> None:
+        self._watchers.pop(client.number, None)
+        if every > 0:
+            every = max(SHORTEST, every)
+            self._watchers[client.number] = _Watcher(every, self._now() + every)
+        if self._is_old():
+            self._begin()
+        if self._probe.asking or self._wanted:
+            self._waiting.add(client.number)
+        client.endpoint.send(m.Telemetry(sample=self.sample()))
+
+    def _operate(self, client: Client, message: m.Operate) -> list[e.Effect]:
+        pausing = message.action == "pause"
+        error = self._pause.begin(message.detail.get("seconds")) if pausing else self._pause.end()
+        effects = self.bind()
+        detail = {"paused": self._mind.bounds.paused, "left": round(self._pause.left(), 3)}
+        answer = m.Operated(operation=message.operation, error=error, detail=detail)
+        client.endpoint.send(answer)
+        return effects
+
+    def _is_old(self) -> bool:
+        return self._probe.ended is None or self._now() - self._probe.ended > FRESH
+
+    def _is_due(self, now: float) -> bool:
+        period = ACTIVE if self._mind.busy else WATCHED
+        if not self._mind.busy and not self._watchers:
+            return False
+        return self._probe.tried is None or now - self._probe.tried >= period
+
+    def _begin(self) -> None:
+        # What ends takes a moment: it is begun at the next look then.
+        self._wanted = self._probe.ending
+        self._probe.begin()
+
+    def _judge(self) -> None:
+        """Keep what others take, which can be told from what cells take only while none runs."""
+        sample, begun = self._probe.sample, self._probe.begun
+        if sample is None or begun is None or self._probe.ended != self._probe.tried:
+            return
+        self._gpu_taken = gpu_taken(sample) if self._busy_at < begun else None
+        self._cpu_taken = cpu_taken(sample) if self._busy_at < begun - LOAD else None
+
+    def _tell(self, numbers: list[int]) -> None:
+        if not numbers:
+            return
+        said = m.Telemetry(sample=self.sample())
+        for number in numbers:
+            if number in self._watchers:
+                self._watchers[number].due = self._now() + self._watchers[number].every
+            client = self._clients.get(number)
+            if client is not None and not client.endpoint.congested:
+                client.endpoint.send(said)
