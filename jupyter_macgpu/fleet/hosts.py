@@ -109,7 +109,7 @@ class Fleet:
 
 
 #: What stands in a selector and in no name.
-_SELECTS = re.compile(r"[=,!()<>]|\S\s+\S")
+SELECTS = re.compile(r"[=,!()<>]|\S\s+\S")
 _NO_LABELS = "The fleet file gives no labels to its hosts; name one of them."
 
 THIS_MACHINE = Host(name="this-machine", transport="local")
@@ -155,7 +155,7 @@ def candidates(hosts: Iterable[Host], text: str, notice: str = "") -> tuple[Host
     """
     known = tuple(hosts)
     keys = {key for host in known for key in host.labels}
-    if any(host.name == text for host in known) or (not _SELECTS.search(text) and text not in keys):
+    if any(host.name == text for host in known) or (not SELECTS.search(text) and text not in keys):
         return (select(known, text, notice),)
     selector = parse_selector(text)
     found = tuple(host for host in known if selector.matches(host.labels))

@@ -18,6 +18,7 @@ from ..scheduling.taints import Taint, taint_from
 from ..wire.probe import labels as probed_labels
 from ..wire.telemetry import Telemetry, from_json, gpu_limit
 from .hosts import Host
+from .simulated import is_simulated
 
 #: Words of macOS on memory, as `scheduling` counts them.
 _PRESSURES = {"normal": 1, "warn": 2, "critical": 4}
@@ -129,7 +130,7 @@ def host_status(host: Host, heard: Heard, *, here: bool = False, sent_since: int
         state=heard.state,
         state_reason=heard.reason,
         seen=heard.seen,
-        has_gpu=_has_gpu(heard),
+        has_gpu=_has_gpu(heard, is_simulated=is_simulated(host.labels)),
         gpu_test=_flag(heard.said.get("gpu_test")),
         gpu_speed=_speed(heard, "gpu") or _prior(sample),
         cpu_speed=_speed(heard, "cpu"),
@@ -156,9 +157,10 @@ def host_status(host: Host, heard: Heard, *, here: bool = False, sent_since: int
     )
 
 
-def _has_gpu(heard: Heard) -> bool | None:
+def _has_gpu(heard: Heard, *, is_simulated: bool) -> bool | None:
     devices = heard.said.get("devices")
-    if isinstance(devices, list):
+    # The devices of a simulated Mac are this machine's.
+    if isinstance(devices, list) and not is_simulated:
         return bool({"mps", "cuda"} & set(map(str, devices)))
     return None if heard.telemetry.gpus is None else bool(heard.telemetry.gpus)
 

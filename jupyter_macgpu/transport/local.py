@@ -7,9 +7,13 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..wire.errors import TransportError
 from .sockets import SocketChannel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: What a login would set. The rest of the notebook's environment stays with the notebook:
 #: no variable is shipped unless it is named.
@@ -26,10 +30,15 @@ class LocalTransport:
     ----------
     name
         The host's name in the fleet file.
+    settings
+        Variables that the door gets besides those of a login.
     """
 
-    def __init__(self, name: str = "this-machine") -> None:
+    def __init__(
+        self, name: str = "this-machine", settings: Mapping[str, str] | None = None
+    ) -> None:
         self.name = name
+        self._settings = dict(settings or {})
 
     def open(self) -> SocketChannel:
         """Start a door and return the channel through it. See `base.Transport`.
@@ -51,7 +60,7 @@ class LocalTransport:
                 stdin=theirs.fileno(),
                 stdout=theirs.fileno(),
                 stderr=None,
-                env=login_environment(),
+                env=login_environment() | self._settings,
                 start_new_session=True,
             )
         except OSError as error:
