@@ -66,3 +66,16 @@ def read_size(text: str) -> int:
             remedy = f"Write {short[1]}{short[2].upper()}B or {short[1]}{short[2].upper()}iB."
         raise Unreadable(problem, remedy)
     return int(float(match[1]) * _BYTES[match[2].lower()])
+
+
+def read_whole(text: str) -> int:
+    """Return a whole number, 0 or more.
+
+    Raises
+    ------
+    Unreadable
+        If it is none.
+    """
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise Unreadable("not a whole number", "Write digits alone: 3.")
+    return int(text)

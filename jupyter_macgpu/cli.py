@@ -10,16 +10,20 @@ import contextlib
 import getpass
 import json
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import commands, doctor, fleetcommands, runs
+from . import commands, doctor, fleetcommands, overview, runs
 from .fleet.file import load_fleet
 from .fleet.hosts import select
 from .interrupts import counted
+from .options import CellOptions
 from .pool import Pool
 from .reach import Reach
 from .verbs import help_text, parse_arguments
+from .verifying import COLUMNS as VERIFY_COLUMNS
+from .verifying import verify
 from .wire.errors import InputError, MacGPUError
 from .wire.plain import plain_line
 
@@ -27,6 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from .verbs import Command
+
+#: Seconds between two looks of ``status --watch``.
+_AGAIN = 2.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,9 +72,51 @@ def _pool() -> Iterator[Pool]:
 
 def _status(command: Command) -> int:
     with _pool() as pool:
-        rows = commands.status(pool)
-    text = commands.table(rows, commands.STATUS_COLUMNS, "The fleet is empty.")
-    return _print(command, rows, text)
+        while True:
+            rows = overview.status(pool, command.labelled)
+            if not command.watch:
+                return _print(command, rows, commands.status_table(rows, command))
+            _print_anew(command, rows)
+            try:
+                time.sleep(_AGAIN)
+            except KeyboardInterrupt:
+                return 0
+
+
+def _print_anew(command: Command, rows: list[dict[str, Any]]) -> None:
+    if sys.stdout.isatty() and not command.json:
+        print("\x1b[H\x1b[2J", end="")
+    text = json.dumps(rows) if command.json else commands.status_table(rows, command)
+    print(text, flush=True)
+
+
+def _describe(command: Command) -> int:
+    with _pool() as pool:
+        data = overview.describe(pool, command.arguments[0])
+    return _print(command, data, overview.described(data))
+
+
+def _where(command: Command) -> int:
+    with _pool() as pool:
+        data = overview.where(pool, command.cell or CellOptions())
+    _print(command, data, overview.ranked(data))
+    return 0 if data["host"] else 1
+
+
+def _why(command: Command) -> int:
+    with _pool() as pool:
+        data = overview.why(pool, command.arguments[0])
+    return _print(command, data, overview.ranked(data))
+
+
+def _verify(command: Command) -> int:
+    with _pool() as pool:
+        hosts = pool.fleet.hosts
+        if command.arguments:
+            hosts = (select(hosts, command.arguments[0], pool.fleet.notice),)
+        rows = list(verify(pool, hosts))
+    _print(command, rows, commands.table(rows, VERIFY_COLUMNS, ""))
+    return 1 if any(row["state"] == "failed" for row in rows) else 0
 
 
 def _runs(command: Command) -> int:
@@ -105,7 +154,11 @@ def _rm(command: Command) -> int:
     return _print(command, known.shown(), f"run {known.run[:8]} is forgotten")
 
 
-def _demo(_command: Command) -> int:
+def _demo(command: Command) -> int:
+    if command.fleet is not None:
+        from .simulation.show import main as show
+
+        return show(command.fleet, seed=command.seed, once=command.once)
     from .demo import main as demo
 
     return demo()
@@ -198,6 +251,11 @@ def _in_notebooks_only(command: Command) -> int:
 
 _VERBS: dict[str, Callable[[Command], int]] = {
     "status": _status,
+    "describe": _describe,
+    "where": _where,
+    "why": _why,
+    "use": _in_notebooks_only,
+    "verify": _verify,
     "runs": _runs,
     "logs": _logs,
     "attach": _attach,
@@ -209,6 +267,10 @@ _VERBS: dict[str, Callable[[Command], int]] = {
     "import": fleetcommands.take_over,
     "diff": fleetcommands.diff,
     "apply": fleetcommands.apply,
+    "drain": fleetcommands.drain,
+    "undrain": fleetcommands.undrain,
+    "pause": fleetcommands.pause,
+    "resume": fleetcommands.resume,
     "schema": fleetcommands.schema,
     "trust": _trust,
     "allow": _allow,

@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from . import doctor, runs
+from . import doctor, overview, runs
 from .fleet.hosts import select
 from .folder import Talk, listing, read_pattern
 from .gathering import gather
 from .getting import get
-from .placement import Needs
+from .options import CellOptions
+from .overview import STATUS_COLUMNS as STATUS_COLUMNS
+from .overview import status as status
+from .placement import Wish, named
 from .putting import put
+from .verifying import COLUMNS as VERIFY_COLUMNS
+from .verifying import verify
 from .wire.errors import InputError, MacGPUError
 from .wire.plain import plain_line
 from .wire.values.remote import RemoteValue, format_size
@@ -24,38 +29,6 @@ if TYPE_CHECKING:
     from .pool import Pool
     from .session import Session
     from .verbs import Command
-
-
-def status(pool: Pool) -> list[dict[str, Any]]:
-    """Return each host, whether it answers, and what it is doing."""
-    rows = []
-    answers = pool.ask(pool.fleet.hosts)
-    for host in pool.fleet.hosts:
-        row: dict[str, Any] = {"host": host.name, "transport": host.transport}
-        try:
-            if (error := answers[host.name].error) is not None:
-                raise error
-            hello = pool.session(host).link.connect()
-            known = [
-                runs.KnownRun(session=pool.session(host), row=dict(r)) for r in pool.runs(host, "")
-            ]
-        except MacGPUError as error:
-            rows.append({**row, "state": "unreachable", "reason": error.what})
-            continue
-        live = [each for each in known if each.live]
-        running = sum(each.row["state"] == "started" for each in live)
-        rows.append(
-            {
-                **row,
-                "state": "busy" if running else "ready",
-                "running": running,
-                "waiting": len(live) - running,
-                "slots": hello.detail.get("slots", {}).get("gpu"),
-                "python": hello.python,
-                "system": hello.detail.get("system"),
-            }
-        )
-    return rows
 
 
 def list_runs(pool: Pool, notebook: str = "") -> list[dict[str, Any]]:
@@ -77,7 +50,6 @@ def table(rows: Sequence[dict[str, Any]], columns: Sequence[str], empty: str) ->
 
 
 RUN_COLUMNS = ("id", "name", "host", "state", "place", "seconds", "notebook")
-STATUS_COLUMNS = ("host", "state", "running", "waiting", "slots", "python", "reason")
 
 
 def runs_table(rows: Sequence[dict[str, Any]]) -> str:
@@ -89,15 +61,63 @@ def runs_table(rows: Sequence[dict[str, Any]]) -> str:
     return table(shown, RUN_COLUMNS, "No runs are known.")
 
 
+def status_table(rows: list[dict[str, Any]], command: Command) -> str:
+    """Return the hosts as text, with what the command asks for."""
+    columns = overview.status_columns(wide=command.wide, show_labels=command.show_labels)
+    return table(overview.status_cells(rows), columns, "No host fits." if command.labelled else "")
+
+
 def in_notebook(extension: Extension, command: Command) -> object:
     """Do what a ``%macgpu`` line says."""
+    extension.tell_of_fleet()
     act: Callable[[Extension, Command], object] = _IN_NOTEBOOK[command.verb]
     return act(extension, command)
 
 
 def _status(extension: Extension, command: Command) -> None:
-    rows = status(extension.pool)
-    _answer(extension, command, rows, table(rows, STATUS_COLUMNS, "The fleet is empty."))
+    if command.watch:
+        raise InputError(
+            "A notebook shows the hosts once.",
+            next="macgpu status --watch, in a shell, shows them again and again.",
+        )
+    rows = status(extension.pool, command.labelled)
+    _answer(extension, command, rows, status_table(rows, command))
+
+
+def _describe(extension: Extension, command: Command) -> None:
+    data = overview.describe(extension.pool, command.arguments[0])
+    _answer(extension, command, data, overview.described(data))
+
+
+def _where(extension: Extension, command: Command) -> None:
+    data = overview.where(extension.pool, command.cell or CellOptions())
+    _answer(extension, command, data, overview.ranked(data))
+
+
+def _why(extension: Extension, command: Command) -> None:
+    data = overview.why(extension.pool, command.arguments[0])
+    _answer(extension, command, data, overview.ranked(data))
+
+
+def _use(extension: Extension, command: Command) -> None:
+    pool, wanted = extension.pool, command.arguments[0]
+    if wanted == "auto" and all(host.name != "auto" for host in pool.fleet.hosts):
+        pool.uses = None
+        extension.notice("macgpu: cells of this notebook run where it suits them best")
+        return
+    host, selector = named(wanted, pool.fleet, pool.label_keys())
+    pool.uses = wanted
+    where = host or f"a host with {selector}"
+    extension.notice(f"macgpu: cells of this notebook run on {where}, unless they say --on")
+
+
+def _verify(extension: Extension, command: Command) -> None:
+    pool = extension.pool
+    hosts = pool.fleet.hosts
+    if command.arguments:
+        hosts = (select(hosts, command.arguments[0], pool.fleet.notice),)
+    rows = list(verify(pool, hosts))
+    _answer(extension, command, rows, table(rows, VERIFY_COLUMNS, ""))
 
 
 def _runs(extension: Extension, command: Command) -> None:
@@ -198,7 +218,7 @@ def _config(extension: Extension, command: Command) -> None:
 def _here(extension: Extension) -> Session:
     """Return the session whose folder is meant: the one in use, or that of the next cell."""
     pool = extension.pool
-    return pool.current or pool.lease(Needs(), extension.notice)[0]
+    return pool.current or pool.lease(Wish(), extension.notice)[0]
 
 
 def _put(extension: Extension, command: Command) -> None:
@@ -231,6 +251,11 @@ def _files(extension: Extension, command: Command) -> None:
 
 _IN_NOTEBOOK: dict[str, Callable[[Extension, Command], object]] = {
     "status": _status,
+    "describe": _describe,
+    "where": _where,
+    "why": _why,
+    "use": _use,
+    "verify": _verify,
     "runs": _runs,
     "attach": _attach,
     "logs": _logs,

@@ -9,10 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import __version__
-from .cell import Cell, Dialect
-from .interrupts import Interrupts
-from .options import CellOptions
-from .run import run_cell
+from .trial import value_of
 from .wire.errors import MacGPUError
 from .wire.values.remote import format_size
 
@@ -131,31 +128,10 @@ def _disk(hello: m.Hello) -> Check:
 
 def _tensor(pool: Pool, host: Host) -> Check:
     """Compute something: what says that it is available need not work."""
-    plain = Dialect(
-        flags=0,
-        transform=lambda text: text,
-        number_of=lambda _name: None,
-        register_source=lambda *_: None,
-    )
     try:
-        result = run_cell(
-            Cell(source=_TENSOR, code=_TENSOR, count=1, dialect=plain),
-            {},
-            CellOptions(on=host.name),
-            pool=pool,
-            show=_Silent(),
-            interrupts=Interrupts(),
-            record=lambda _message, _host: None,
-            placed=lambda _session: None,
-            limits={},
-        )
+        value = value_of(pool, host, _TENSOR)
     except MacGPUError as error:
         return Check(name="tensor", state="failed", detail=error.what, mend=error.next)
-    if not result.value:
-        error_text = str((result.summary.get("error") or {}).get("evalue", result.state))
-        mend = "Try the same in a Python of that host."
-        return Check(name="tensor", state="failed", detail=error_text, mend=mend)
-    value: Any = result.value[0]
     detail, device, right = value
     if not right:
         return Check(name="tensor", state="failed", detail=f"{detail}: a wrong result")
@@ -163,20 +139,3 @@ def _tensor(pool: Pool, host: Host) -> Check:
         mend = "Install one of them, or name another interpreter with `python:`."
         return Check(name="tensor", state="note", detail=detail, mend=mend)
     return Check(name="tensor", state="note" if device == "cpu" else "ok", detail=detail)
-
-
-class _Silent:
-    """Shows nothing of the run."""
-
-    def output(self, output: m.Output) -> None:
-        """Show nothing."""
-
-    def state(self, state: m.RunState) -> None:
-        """Show nothing."""
-
-    def notice(self, text: str) -> None:
-        """Show nothing."""
-
-    def ask(self, prompt: str, password: bool) -> str:
-        """Answer nothing: the cell does not ask."""
-        raise EOFError(f"nobody answers {prompt!r} {password}")

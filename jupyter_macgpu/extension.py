@@ -10,7 +10,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from .cell import Cell, Dialect
-from .fleet.file import load_fleet
+from .fleet.watching import FleetFile
 from .interrupts import counted
 from .ledger import Ledger
 from .notebook import RunningCell, kernel_id, notebook_name
@@ -51,6 +51,7 @@ class Extension:
         self.rendering = Rendering(shell)
         self.settings = Settings()
         self._ledger = Ledger()
+        self._fleet = FleetFile()
         self._pool: Pool | None = None
         self._lock = threading.Lock()
         self._publisher: Publisher | None = None
@@ -75,15 +76,26 @@ class Extension:
     def pool(self) -> Pool:
         """The pool, made when it is first needed: a broken fleet file must not break loading.
 
+        Its fleet is what the files say now; see `FleetFile` for what a broken edit does.
+
         Raises
         ------
         FleetFileError
-            If the fleet file cannot be used. Nothing was sent.
+            If the fleet file never could be used. Nothing was sent.
         """
         with self._lock:
+            fleet = self._fleet.fleet()
             if self._pool is None:
-                self._pool = Pool(load_fleet(), Reach(self._ask), notebook_name(self.shell))
+                self._pool = Pool(fleet, Reach(self._ask), notebook_name(self.shell))
+            self._pool.fleet = fleet
             return self._pool
+
+    def tell_of_fleet(self) -> None:
+        """Say what an edit of the fleet file changed, or why it counts for nothing."""
+        with contextlib.suppress(MacGPUError):
+            self.pool  # noqa: B018 - it looks
+        if notice := self._fleet.notice():
+            self.notice(notice)
 
     def load(self) -> None:
         """Begin to listen to the shell."""
@@ -127,6 +139,7 @@ class Extension:
             What the cell itself raised.
         """
         options = parse_cell(line)
+        self.tell_of_fleet()
         cell = Cell(
             source=body,
             code=self._plain(body),

@@ -9,14 +9,16 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import adding, applying
+from . import adding, applying, closing
+from .amounts import read_duration
 from .commands import table
 from .fleet.editing import add_host
 from .fleet.fields import is_address, is_host_name
 from .fleet.file import load_fleet
-from .fleet.hosts import Host, candidates
+from .fleet.hosts import THIS_MACHINE, Fleet, Host, candidates, select
 from .fleet.importing import Imported, read_dstack
 from .fleet.opening import Refused, read_any
+from .grammar import Unreadable
 from .pool import Pool
 from .reach import Reach
 from .runs import worth_saying
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 
     from .applying import Compared
     from .fleet.discovering import Found
-    from .fleet.hosts import Fleet
     from .verbs import Command
 
 #: Exit code of ``diff`` where something differs.
@@ -136,6 +137,57 @@ def apply(command: Command) -> int:
     unknown = [each for each in before if not each.is_known]
     same = [each for each in before if each.is_known and each not in due]
     return _report(command, done, unknown, same)
+
+
+def drain(command: Command) -> int:
+    """Let a host take nothing new."""
+    return _drained(command, is_drained=True)
+
+
+def undrain(command: Command) -> int:
+    """Let a host take cells again."""
+    return _drained(command, is_drained=False)
+
+
+def _drained(command: Command, *, is_drained: bool) -> int:
+    fleet = load_fleet()
+    host = select(fleet.hosts, command.arguments[0], fleet.notice)
+    pool = Pool(fleet, Reach(getpass.getpass), "")
+    try:
+        path = closing.drain(pool, host, is_drained=is_drained, as_user=command.as_user or "")
+    finally:
+        pool.close()
+    what = "takes nothing new" if is_drained else "takes cells"
+    print(f"{host.name} {what} from now on ({plain_line(path)})")
+    return 0
+
+
+def pause(command: Command) -> int:
+    """Let nothing new begin on this machine for a time."""
+    try:
+        seconds = read_duration(command.arguments[0])
+    except Unreadable as unreadable:
+        raise InputError(
+            f"{command.arguments[0][:40]!a}: {unreadable.problem}.", next=unreadable.remedy
+        ) from unreadable
+    return _paused(
+        seconds, f"Nothing new begins here for {command.arguments[0]}; what runs goes on"
+    )
+
+
+def resume(_command: Command) -> int:
+    """End the pause of this machine."""
+    return _paused(None, "Cells begin here again")
+
+
+def _paused(seconds: float | None, done: str) -> int:
+    pool = Pool(Fleet(hosts=(THIS_MACHINE,)), Reach(getpass.getpass), "")
+    try:
+        closing.pause(pool, THIS_MACHINE, seconds)
+    finally:
+        pool.close()
+    print(done)
+    return 0
 
 
 def _apply(pool: Pool, host: Host, command: Command) -> Compared:

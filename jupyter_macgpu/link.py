@@ -63,6 +63,8 @@ class Link:
         self._lock = threading.RLock()
         #: When the last byte came, and when there last was a use for it; `time.monotonic`.
         self.heard = self.used = 0.0
+        #: When `hello` came; `time.monotonic`.
+        self.greeted = 0.0
 
     @property
     def host(self) -> str:
@@ -241,6 +243,7 @@ class Link:
             )
         )
         self.hello = self._greeting()
+        self.greeted = time.monotonic()
 
     def _both(self) -> tuple[Channel, Connection]:
         if self._channel is None or self._connection is None:

@@ -4,45 +4,60 @@ Rule 1: everything here is pure. It reads what it is handed and asks no host any
 
 Rule 2: a placement is advice, not a claim. The host grants the lease, queues the run or
 refuses it.
+
+`scheduling` says which hosts can take a cell and which suits it best. Here is what it is asked,
+which hosts are worth a connection before it is believed, and what its answer is called.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from .fleet.hosts import candidates
+from .fleet.hosts import SELECTS, select
+from .fleet.profiles import choose
+from .scheduling.affinity import Affinity, Preference, Term
+from .scheduling.explain import NOTABLE, Row, TermRow, summary, text_of
+from .scheduling.needs import Needs
+from .scheduling.selectors import parse_selector
+from .scheduling.taints import GPU_TOLERATIONS
 from .wire.errors import MacGPUError, PlacementError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
-    from .fleet.hosts import Host
+    from .fleet.hosts import Fleet, Host
+    from .fleet.profiles import Profile
+    from .options import CellOptions
+    from .scheduling.rank import Candidate, Ranking
+    from .scheduling.selectors import Selector
 
-#: Hosts that are connected to at the same time for one decision.
+#: Hosts that are connected to at the same time for one decision, beside the notebook's own.
 AT_ONCE = 4
+#: Hosts of a ranking that are kept with a run.
+ROWS = 10
+#: Hosts that an error names.
+_NAMED = 20
+#: Reasons that a connection may turn out to be wrong, where the host has never been heard of:
+#: its labels are not known.
+_UNHEARD = frozenset({"selector", "affinity"})
+#: Reasons that may have been mended since.
+_MENDABLE = frozenset({"refused", "unusable", "gpu-test"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Needs:
-    """What a cell asks of the host it runs on.
+class Wish:
+    """What a cell asks, and whether the notebook stays where it is if it can.
 
     Attributes
     ----------
-    on
-        Name or labels of the hosts that it must be one of; None leaves it open.
-    holders
-        Hosts on which values that the cell reads live, and nowhere else.
-    affinity
-        Name of the host that the notebook uses.
-    cpu
-        Whether it goes without a GPU.
+    stays
+        Whether the notebook's own host is kept as long as it can take the cell: its worker is
+        warm and its files are there. Not where the cell itself says what host it wants.
     """
 
-    on: str | None = None
-    holders: frozenset[str] = frozenset()
-    affinity: str | None = None
-    cpu: bool = False
+    needs: Needs = Needs()  # noqa: RUF009 - frozen
+    stays: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,84 +76,214 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """A host and why it is that one."""
+    """A host and why it is that one.
+
+    Attributes
+    ----------
+    ranking
+        All hosts as they were ranked.
+    """
 
     host: Host
     reason: str
+    ranking: Ranking
+
+    def rank(self, limit: int | None = ROWS) -> dict[str, Any]:
+        """Return what is stored with the run, for `why`: no more than the best `limit` hosts."""
+        rows = rows_of(self.ranking, limit)
+        return {"host": self.host.name, "reason": self.reason, "rows": rows}
 
 
-def shortlists(
-    hosts: Sequence[Host], needs: Needs, notice: str = ""
-) -> tuple[tuple[Host, ...], ...]:
-    """Return the hosts to ask, a few at a time: the next ones only if none of these answers.
-
-    A host on which values of the cell live is the only one; so is a host that is named. The
-    notebook's own host is asked first and alone, since its worker is warm and its files are
-    there; then the hosts in the order of the fleet file.
+def wish_of(
+    options: CellOptions,
+    fleet: Fleet,
+    *,
+    home: str | None = None,
+    uses: str | None = None,
+    holders: frozenset[str] = frozenset(),
+    input_bytes: int = 0,
+    keys: Collection[str] = (),
+) -> Wish:
+    """Return what a cell asks of its host.
 
     Parameters
     ----------
-    notice
-        The fleet's, for the error if no host fits.
+    home
+        The notebook's host.
+    uses
+        What the notebook was told to use: a host or a selector.
+    keys
+        Keys of labels that are known of hosts, beside those of the fleet file.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such profile.
+    PlacementError
+        If there is no such host, or the selector cannot be read. Nothing was sent.
+    """
+    profile = choose(fleet.profiles, options.profile) if options.profile else None
+    host, selector = named(options.on or uses, fleet, keys)
+    affinity = profile.affinity if profile else Affinity()
+    liked = tuple(
+        Preference(weight=liking.weight, term=Term(expressions=liking.selector.requirements))
+        for liking in options.prefer
+    )
+    asked = _profile_needs(profile)
+    needs = replace(
+        asked,
+        host=host,
+        selector=selector,
+        affinity=replace(affinity, preferred=(*affinity.preferred, *liked)),
+        tolerations=(*asked.tolerations, *options.tolerate),
+        is_cpu=asked.is_cpu or options.cpu,
+        mem=asked.mem if options.mem is None else options.mem,
+        input_bytes=input_bytes,
+        holders=holders,
+        home=home,
+    )
+    return Wish(needs=needs, stays=not (options.on or options.profile or options.prefer))
+
+
+def _profile_needs(profile: Profile | None) -> Needs:
+    if profile is None:
+        return Needs()
+    tolerations = (*GPU_TOLERATIONS, *profile.tolerations)
+    return Needs(tolerations=tolerations, is_cpu=profile.cpu, mem=profile.mem)
+
+
+def named(
+    text: str | None, fleet: Fleet, keys: Collection[str] = ()
+) -> tuple[str | None, Selector | None]:
+    """Return the host or the selector that a text means.
+
+    A name means the host of that name, whatever its labels. A single word that is the key of no
+    label was meant as a name.
 
     Raises
     ------
     PlacementError
-        If no host fits `needs`. Nothing was sent.
+        If there is no such host, or the selector cannot be read. Nothing was sent.
     """
-    wanted = tuple(hosts) if needs.on is None else candidates(hosts, needs.on, notice)
-    if needs.holders:
-        holding = [host for host in wanted if host.name in needs.holders]
-        if not holding:
-            raise PlacementError(
-                f"Values of this cell live on {', '.join(sorted(needs.holders))}, which "
-                f"--on {needs.on} leaves out.",
-                next="Leave out --on, or bring the values here with .fetch() first.",
-            )
-        return ((min(holding, key=lambda host: host.name),),)
-    own = [host for host in wanted if host.name == needs.affinity]
-    others = [host for host in wanted if host.name != needs.affinity]
-    first = [tuple(own)] if own else []
-    rest = [tuple(others[at : at + AT_ONCE]) for at in range(0, len(others), AT_ONCE)]
-    return (*first, *rest)
+    if text is None:
+        return None, None
+    known = {*keys, *(key for host in fleet.hosts for key in host.labels)}
+    is_host = any(host.name == text for host in fleet.hosts)
+    if is_host or not (SELECTS.search(text) or text in known):
+        return select(fleet.hosts, text, fleet.notice).name, None
+    return None, parse_selector(text)
 
 
-def place(asked: Sequence[Host], answers: Mapping[str, Answer], needs: Needs) -> Placement:
-    """Choose among the hosts that were asked: the notebook's own, then the one with fewest runs.
+def to_ask(ranking: Ranking, asked: Collection[str], unheard: Collection[str]) -> tuple[str, ...]:
+    """Return the names of the hosts to ask next, `AT_ONCE` at most; none if none is left.
+
+    First those that can take the cell by what is known, the best ones first. Where all of these
+    were asked, those that may have changed since they were last heard of.
 
     Parameters
     ----------
-    answers
-        By host name; a host that has not answered yet is not there.
-
-    Raises
-    ------
-    PlacementError
-        If none of them can be reached. Nothing was sent.
+    asked
+        Hosts that were asked for this decision.
+    unheard
+        Hosts that have never said anything and may have other labels than are known.
     """
-    well = [host for host in asked if host.name in answers and answers[host.name].error is None]
-    if not well:
-        raise _nobody(asked, answers)
-    own = [host for host in well if host.name == needs.affinity]
-    if own:
-        return Placement(host=own[0], reason="this notebook's host")
-    best = min(well, key=lambda host: answers[host.name].live)
-    live = answers[best.name].live
-    return Placement(host=best, reason=f"fewest runs ({live}) of {len(well)} that answered")
+    able = [one.host for one in ranking.feasible if one.host not in asked]
+    if not able:
+        able = [one.host for one in hoped(ranking, unheard) if one.host not in asked]
+    return tuple(able[:AT_ONCE])
 
 
-def only(host: Host, needs: Needs) -> Placement:
-    """Return the placement where there is no choice."""
+def may_have(host: Host, needs: Needs) -> bool:
+    """Say whether a host may have the labels that are asked for, by what the fleet file gives it.
+
+    What its tools say of it is not known before it has been heard of.
+    """
+    unmet = needs.selector.unmet(host.labels) if needs.selector else []
+    wanted = needs.affinity.node_selector.items()
+    return not any(one.key in host.labels for one in unmet) and all(
+        host.labels.get(key, value) == value for key, value in wanted
+    )
+
+
+def hoped(ranking: Ranking, unheard: Collection[str]) -> list[Candidate]:
+    """Return the hosts that cannot take the cell by what is known, and yet may be able to."""
+    return [
+        one
+        for one in ranking.candidates
+        if one.reasons
+        and all(
+            reason.is_passing
+            or reason.code in _MENDABLE
+            or (one.host in unheard and reason.code in _UNHEARD)
+            for reason in one.reasons
+        )
+    ]
+
+
+def best_of(ranking: Ranking, well: Collection[str]) -> Candidate | None:
+    """Return the best host of those that have answered well; None if none can take the cell."""
+    return next((one for one in ranking.feasible if one.host in well), None)
+
+
+def reason_for(candidate: Candidate, ranking: Ranking, wish: Wish) -> str:
+    """Return in a few words why a host was chosen."""
+    needs, others = wish.needs, len(ranking.candidates) - 1
     if needs.holders:
-        return Placement(host=host, reason="values of this cell live there")
-    if needs.on is not None:
-        return Placement(host=host, reason="named with --on")
-    return Placement(host=host, reason="the fleet's only host")
+        return "values of this cell live there"
+    if needs.host is not None:
+        return f"{needs.host} was asked for"
+    if candidate.host == needs.home and wish.stays:
+        return "this notebook's host"
+    if not others:
+        return "the fleet's only host"
+    if len(ranking.feasible) == 1:
+        return "the only host that can take it"
+    return f"best of {len(ranking.feasible)}: {summary(candidate)}"
 
 
-def _nobody(asked: Sequence[Host], answers: Mapping[str, Answer]) -> PlacementError:
+def rows_of(ranking: Ranking, limit: int | None = ROWS) -> list[Row]:
+    """Return the best rows of a ranking, as `explain` has them: of the terms those that matter."""
+    return [
+        Row(
+            host=one.host,
+            place=one.place,
+            score=None if one.score is None else round(one.score, 2) + 0.0,
+            must_wait=one.must_wait,
+            terms={
+                term.name: TermRow(
+                    points=round(term.points, 2) + 0.0, value=term.value, text=text_of(term)
+                )
+                for term in one.terms
+                if abs(term.points) >= NOTABLE
+            },
+            reasons=[
+                {"code": str(reason.code), "text": reason.text, "is_passing": reason.is_passing}
+                for reason in one.reasons
+            ],
+        )
+        for one in ranking.candidates[:limit]
+    ]
+
+
+def nobody(ranking: Ranking, fleet: Fleet) -> PlacementError:
+    """Return the error where no host can take a cell: each host's reasons are in it."""
+    lines = [f"  {one.host}: {summary(one)}" for one in ranking.candidates if one.reasons]
+    more = len(lines) - _NAMED
+    lines = lines[:_NAMED] + ([f"  and {more} more"] if more > 0 else [])
+    codes = {reason.code for one in ranking.candidates for reason in one.reasons}
+    hint = "macgpu doctor HOST says what is wrong with one of them."
+    if not codes & {"unreachable", "refused", "unusable", "asleep"}:
+        hint = "Ask for less on the cell's first line, or wait; %macgpu where shows the same table."
+    return PlacementError(
+        "\n".join(["No host can take this cell now:", *lines]),
+        next=f"{fleet.notice} {hint}".strip(),
+    )
+
+
+def unreachable(hosts: Sequence[Host], answers: Mapping[str, Answer]) -> PlacementError:
+    """Return the error where no host answers: each one's reason is in it."""
     lines = []
-    for host in asked:
+    for host in hosts:
         answer = answers.get(host.name)
         why = "has not answered" if answer is None or answer.error is None else answer.error.what
         lines.append(f"  {why}" if host.name in why else f"  {host.name}: {why}")

@@ -5,21 +5,39 @@ from __future__ import annotations
 import os
 import secrets
 import threading
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .link import Link
-from .placement import Needs, Placement, only, place, shortlists
-from .scouting import Scouts
+from .placement import (
+    Placement,
+    Wish,
+    best_of,
+    hoped,
+    may_have,
+    nobody,
+    reason_for,
+    rows_of,
+    to_ask,
+    unreachable,
+)
+from .scheduling.rank import rank
+from .scheduling.status import State
+from .scouting import Scouts, glance
 from .session import Session
+from .statuses import FRESH, Statuses, sample_of, tells
 from .wire import messages as m
 from .wire.errors import MacGPUError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from .fleet.hosts import Fleet, Host
     from .placement import Answer
     from .reach import Reach
+    from .scheduling.explain import Row
+    from .scheduling.rank import Candidate, Ranking
 
 #: Seconds without use after which a connection is closed: a Mac takes 42 SSH sessions in all.
 IDLE = 60.0
@@ -27,6 +45,8 @@ IDLE = 60.0
 _ALL = 120.0
 #: Seconds between two looks for such connections.
 _ROUND = 5.0
+#: Fleets of at most so many hosts are ranked in whole for a cell that stays where it was.
+_WHOLE = 16
 
 
 class Pool:
@@ -47,15 +67,19 @@ class Pool:
         self.client = secrets.token_hex(16)
         self.notebook = notebook or self.client
         self.current: Session | None = None
+        #: What the notebook was told to use: a host or a selector; None leaves it open.
+        self.uses: str | None = None
         self.reach = reach
+        self.statuses = Statuses()
+        self._hellos: dict[str, m.Hello] = {}
         self._sessions: dict[str, Session] = {}
         self._lock = threading.Lock()
-        self._scouts = Scouts(lambda host: self.session(host).link)
+        self._scouts = Scouts(lambda host: self.session(host).link, self._heard)
         self._closed = threading.Event()
         self._resting: threading.Thread | None = None
         self._pid = os.getpid()
 
-    def lease(self, needs: Needs, say: Callable[[str], None]) -> tuple[Session, Placement]:
+    def lease(self, wish: Wish, say: Callable[[str], None]) -> tuple[Session, Placement]:
         """Return the session in which a cell is to run, and why there.
 
         Parameters
@@ -67,18 +91,16 @@ class Pool:
         ------
         PlacementError
             If no host will do. Nothing was sent.
-        TransportError
-            If the only host that will do cannot be reached. Nothing was sent.
         """
         before = self.current
-        placement = self.decide(needs)
+        placement = self.decide(wish)
         self.current = self.session(placement.host)
         if before is not None and before is not self.current and before.announced:
             left = "its working folder and what lives in its worker stay there"
-            say(f"macgpu: from {before.host.name} to {placement.host.name}; {left}")
+            say(f"from {before.host.name} to {placement.host.name}; {left}")
         return self.current, placement
 
-    def decide(self, needs: Needs) -> Placement:
+    def decide(self, wish: Wish) -> Placement:
         """Choose the host of a cell, after asking those that come into question.
 
         Raises
@@ -86,21 +108,62 @@ class Pool:
         PlacementError
             If no host will do. Nothing was sent.
         """
-        rounds = shortlists(self.fleet.hosts, needs, self.fleet.notice)
-        if len(rounds) == len(rounds[0]) == 1:
-            return only(rounds[0][0], needs)
-        asked: list[Host] = []
-        answers: dict[str, Answer] = {}
-        for hosts in rounds:
-            asked += hosts
-            answers |= self._scouts.answers(hosts)
-            if any(answer.error is None for answer in answers.values()):
-                break
-        return place(asked, answers, needs)
+        if (kept := self._kept(wish)) is not None:
+            return kept
+        self.statuses.look(self.fleet.hosts)
+        ranking = self.ranking(wish)
+        possible = [*ranking.feasible, *hoped(ranking, self._unheard(wish))]
+        if len(possible) == 1:
+            return self._placement(possible[0], ranking, wish)
+        asked: dict[str, Answer | None] = {}
+        while names := to_ask(ranking, asked, self._unheard(wish)):
+            asked |= dict.fromkeys(names)
+            asked |= self._ask(names)
+            ranking = self.ranking(wish)
+            if best := best_of(ranking, _well(asked)):
+                return self._placement(best, ranking, wish)
+        while silent := [name for name, answer in asked.items() if answer is None]:
+            asked |= self._ask(silent)
+            ranking = self.ranking(wish)
+            if best := best_of(ranking, _well(asked)):
+                return self._placement(best, ranking, wish)
+        raise nobody(ranking, self.fleet)
 
-    def ask(self, hosts: Sequence[Host]) -> dict[str, Answer]:
-        """Ask hosts at once, and return all answers, errors included."""
-        return self._scouts.answers(hosts, fresh=_ALL)
+    def ranking(self, wish: Wish, hosts: Sequence[Host] | None = None) -> Ranking:
+        """Put hosts in order for a cell by what is known of them now; nobody is asked."""
+        self._learn()
+        of = self.fleet.hosts if hosts is None else hosts
+        return rank(map(self.statuses.status, of), wish.needs, self.statuses.now())
+
+    def rows(self, wish: Wish) -> list[Row]:
+        """Return all hosts' rows in order for a cell; nobody is asked."""
+        return rows_of(self.ranking(wish), None)
+
+    def label_keys(self) -> set[str]:
+        """Return the keys of labels that are known of hosts."""
+        self._learn()
+        self.statuses.look(self.fleet.hosts)
+        return {key for host in self.fleet.hosts for key in self.statuses.status(host).labels}
+
+    def ask(self, hosts: Sequence[Host], patience: float = _ALL) -> dict[str, Answer]:
+        """Ask hosts at once, and return the answers of `patience` seconds, errors included."""
+        answers = self._scouts.answers(hosts, fresh=patience)
+        for host in hosts:
+            if host.name not in answers:
+                self.statuses.slow(host, patience)
+        return answers
+
+    def settle(self, hosts: Sequence[Host], patience: float) -> None:
+        """Have connected hosts say how they are now, for people who look.
+
+        Parameters
+        ----------
+        patience
+            Seconds that one host's tools may take.
+        """
+        # All begin before the first one is waited for.
+        self._refresh(hosts)
+        self._refresh(hosts, patience)
 
     def reachable(self) -> list[Host]:
         """Return the hosts that answer.
@@ -111,25 +174,36 @@ class Pool:
             If none does; each one's reason is in it.
         """
         answers = self.ask(self.fleet.hosts)
-        place(self.fleet.hosts, answers, Needs())
-        return [host for host in self.fleet.hosts if answers[host.name].error is None]
+        well = [
+            host
+            for host in self.fleet.hosts
+            if host.name in answers and answers[host.name].error is None
+        ]
+        if not well:
+            raise unreachable(self.fleet.hosts, answers)
+        return well
 
     def warm(self) -> None:
         """Begin to connect to the hosts that a first cell would ask, in the background."""
-        hosts = shortlists(self.fleet.hosts, Needs())[0]
-        self._scouts.send([host for host in hosts if host.transport == "ssh"])
+        self.statuses.look(self.fleet.hosts)
+        names = to_ask(self.ranking(Wish()), (), self._unheard(Wish()))
+        self._scouts.send([h for h in self.fleet.hosts if h.name in names and h.transport == "ssh"])
 
     def session(self, host: Host) -> Session:
         """Return this kernel's session on a host, made at its first use."""
         with self._lock:
-            if host.name not in self._sessions:
+            session = self._sessions.get(host.name)
+            if session is not None and session.host is not host:
+                session = self._renewed(session, host)
+            if session is None:
                 link = Link(self.reach.transport(host), self.client, self.notebook)
                 environment = self.reach.environment(host)
-                self._sessions[host.name] = Session(host=host, link=link, environment=environment)
+                session = Session(host=host, link=link, environment=environment)
+                self._sessions[host.name] = session
                 if host.transport == "ssh" and self._resting is None:
                     self._resting = threading.Thread(target=self._rest, daemon=True)
                     self._resting.start()
-            return self._sessions[host.name]
+            return session
 
     def sessions(self) -> list[Session]:
         """Return the sessions that were used, newest last."""
@@ -161,6 +235,89 @@ class Pool:
             finally:
                 session.link.drop()
 
+    def _kept(self, wish: Wish) -> Placement | None:
+        """Return the notebook's own host if it answers and can take the cell."""
+        home = next((host for host in self.fleet.hosts if host.name == wish.needs.home), None)
+        if home is None or not wish.stays or len(self.fleet.hosts) == 1:
+            return None
+        among = self.fleet.hosts if len(self.fleet.hosts) <= _WHOLE else (home,)
+        first = self.ranking(wish, among)
+        if home.name not in {one.host for one in (*first.feasible, *hoped(first, ()))}:
+            return None
+        before = self.statuses.version
+        answers = self._ask([home.name])
+        ranking = first if self.statuses.version == before else self.ranking(wish, among)
+        best = best_of(ranking, _well(answers))
+        return None if best is None else self._placement(best, ranking, wish)
+
+    def _ask(self, names: Collection[str]) -> dict[str, Answer]:
+        hosts = [host for host in self.fleet.hosts if host.name in names]
+        self._refresh(hosts)
+        return self._scouts.answers(hosts)
+
+    def _refresh(self, hosts: Iterable[Host], settle: float = 0.0) -> None:
+        """Ask those that are connected how they are, where that was said a while ago."""
+        self._learn()
+        for host in hosts:
+            session = self._sessions.get(host.name)
+            heard = self.statuses.known(host).heard
+            since = heard.sampled if settle else heard.seen
+            is_new = since is not None and self.statuses.now() - since < FRESH
+            if session is None or is_new or not session.link.open or not tells(session.link.hello):
+                continue
+            sample = glance(session.link, settle)
+            if sample is not None:
+                self.statuses.told(host, sample)
+
+    def _learn(self) -> None:
+        """Take in what the hellos said that came since."""
+        for session in self.sessions():
+            self._greeted(session)
+
+    def _greeted(self, session: Session) -> None:
+        hello, name = session.link.hello, session.host.name
+        if hello is None:
+            return
+        with self._lock:
+            if self._hellos.get(name) is hello:
+                return
+            self._hellos[name] = hello
+        ago = time.monotonic() - session.link.greeted
+        self.statuses.told(session.host, sample_of(hello), ago)
+
+    def _heard(self, host: Host, answer: Answer) -> None:
+        if answer.error is not None:
+            self.statuses.failed(host, answer.error)
+        elif (session := self._sessions.get(host.name)) is not None:
+            self._greeted(session)
+            if self.statuses.known(host).heard.state is not State.READY:
+                # It is connected still, and another kernel or a look in between thought otherwise.
+                self.statuses.answered(host)
+
+    def _unheard(self, wish: Wish) -> set[str]:
+        return {
+            host.name
+            for host in self.fleet.hosts
+            if self.statuses.known(host).heard.seen is None and may_have(host, wish.needs)
+        }
+
+    def _placement(self, chosen: Candidate, ranking: Ranking, wish: Wish) -> Placement:
+        host = next(host for host in self.fleet.hosts if host.name == chosen.host)
+        reason = reason_for(chosen, ranking, wish)
+        return Placement(host=host, reason=reason, ranking=ranking)
+
+    def _renewed(self, session: Session, host: Host) -> Session | None:
+        """Let a session follow its entry in the fleet file; None if it is another machine now."""
+        old = session.host
+        same = {"labels", "taints", "slots", "policy", "trust"}
+        if replace(old, **{name: getattr(host, name) for name in same}) == host:
+            session.host = host
+            return session
+        session.link.drop()
+        if self.current is session:
+            self.current = None
+        return None
+
     def _rest(self) -> None:
         while not self._closed.wait(_ROUND):
             for session in self.sessions():
@@ -173,3 +330,7 @@ def runs_in(answer: m.Message) -> list[dict[str, object]]:
 
     rows: list[dict[str, object]] = json.loads(bytes(answer.buffers[0]))
     return rows
+
+
+def _well(answers: Mapping[str, Answer | None]) -> set[str]:
+    return {name for name, answer in answers.items() if answer is not None and not answer.error}

@@ -6,7 +6,7 @@ import builtins
 from typing import TYPE_CHECKING, Any
 
 from .gathering import gather
-from .run import needs_of, read
+from .run import read, wish_for
 from .wire.values.refusals import type_name
 from .wire.values.remote import format_size
 
@@ -27,7 +27,7 @@ def preview(cell: Cell, namespace: dict[str, Any], options: CellOptions, pool: P
         As running it would.
     """
     inputs = read(cell, namespace, options)
-    placement = pool.decide(needs_of(inputs, options, pool))
+    placement = pool.decide(wish_for(inputs, options, pool))
     capture = inputs.capture
     total = sum(capture.nbytes.values()) + len(capture.stream)
     lines = [f"would run on {placement.host.name} ({placement.reason})"]

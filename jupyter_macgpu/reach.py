@@ -6,6 +6,7 @@ import sys
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from .fleet.simulated import settings
 from .ledger import state_folder
 from .transport.local import LocalTransport
 from .transport.script import run_here
@@ -42,7 +43,9 @@ class Reach:
 
     def transport(self, host: Host) -> Transport:
         """Return the transport to a host."""
-        return LocalTransport(host.name) if host.transport == "local" else self._ways.to(host)
+        if host.transport == "local":
+            return LocalTransport(host.name, settings(host.name, host.labels))
+        return self._ways.to(host)
 
     def environment(self, host: Host) -> dict[str, Any]:
         """Return what a worker on a host runs in: its interpreter, and the packages we bring."""

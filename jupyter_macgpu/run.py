@@ -25,7 +25,7 @@ from .folder import Talk
 from .gathering import gather
 from .getting import wrote_line
 from .inputs import Inputs, read_inputs
-from .placement import Needs
+from .placement import wish_of
 from .putting import put
 from .submission import submission as make_submission
 from .wire import bundle
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from .interrupts import Interrupts
     from .link import Link
     from .options import CellOptions
+    from .placement import Wish
     from .pool import Pool
     from .session import Session
     from .wire.values.imported import ImportLine
@@ -110,7 +111,7 @@ def run_cell(
         As `Execution.drive` says.
     """
     inputs = read(cell, namespace, options)  # 1 capture
-    session, placement = pool.lease(needs_of(inputs, options, pool), show.notice)  # 2 place
+    session, placement = pool.lease(wish_for(inputs, options, pool), show.notice)  # 2 place
     placed(session)
     _mind_devices(inputs, namespace, session, show)
     _put_files(options, session, show, interrupts)
@@ -120,7 +121,7 @@ def run_cell(
         options,
         session=session,
         notebook=pool.notebook,
-        reason=placement.reason,
+        rank=placement.rank(),
         limits=limits,
     )
     record(submission.message, session.host.name)
@@ -171,13 +172,23 @@ def read(cell: Cell, namespace: dict[str, Any], options: CellOptions) -> Inputs:
     )
 
 
-def needs_of(inputs: Inputs, options: CellOptions, pool: Pool) -> Needs:
-    """Return what a cell asks of its host."""
-    return Needs(
-        on=options.on,
-        holders=inputs.capture.holders,
-        affinity=pool.current.host.name if pool.current else None,
-        cpu=options.cpu,
+def wish_for(inputs: Inputs, options: CellOptions, pool: Pool) -> Wish:
+    """Return what a cell asks of its host.
+
+    Raises
+    ------
+    ConfigError, PlacementError
+        If there is no such profile or host. Nothing was sent.
+    """
+    capture = inputs.capture
+    return wish_of(
+        options,
+        pool.fleet,
+        home=pool.current.host.name if pool.current else None,
+        uses=pool.uses,
+        holders=capture.holders,
+        input_bytes=sum(capture.nbytes.values()) + len(capture.stream),
+        keys=pool.label_keys() if options.on or pool.uses else (),
     )
 
 

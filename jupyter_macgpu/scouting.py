@@ -7,18 +7,49 @@ import time
 from typing import TYPE_CHECKING
 
 from .placement import Answer
+from .wire import messages as m
 from .wire.errors import MacGPUError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
 
     from .fleet.hosts import Host
     from .link import Link
 
 #: Seconds that a host has to answer, counted from when it was asked, once another one has.
 FRESH = 0.3
+#: Seconds that a connected host has to say how it is.
+GLANCE = 0.3
 #: Seconds between two looks at whether somebody wants to stop waiting.
 _BLINK = 0.1
+
+
+def glance(link: Link, settle: float = 0.0) -> Mapping[str, Any] | None:
+    """Ask a connected host how it is; None if it does not say so at once.
+
+    As `Link`, for one thread at a time.
+
+    Parameters
+    ----------
+    settle
+        Seconds that are waited for a newer sample, where the host says that one is on its way.
+    """
+    now = time.monotonic()
+    deadline, found = now + GLANCE, None
+    try:
+        link.say(m.Watch())
+        while (left := deadline - time.monotonic()) > 0:
+            message = link.listen(left)
+            if not isinstance(message, m.Telemetry):
+                continue
+            found = message.sample
+            if not settle or not found.get("probing"):
+                break
+            deadline = now + settle
+    except MacGPUError:
+        return found  # the link is closed; whoever needs it opens it again
+    return found
 
 
 class Scouts:
@@ -28,10 +59,15 @@ class Scouts:
     ----------
     link_to
         Gives the link to a host.
+    heard
+        Told of each answer, by the thread that got it.
     """
 
-    def __init__(self, link_to: Callable[[Host], Link]) -> None:
+    def __init__(
+        self, link_to: Callable[[Host], Link], heard: Callable[[Host, Answer], None]
+    ) -> None:
         self._link_to = link_to
+        self._heard = heard
         self._news = threading.Condition()
         self._answers: dict[str, Answer] = {}
         #: Since when each host is being connected to.
@@ -75,6 +111,7 @@ class Scouts:
             answer = Answer(live=int(hello.detail.get("live", 0)))
         except MacGPUError as error:
             answer = Answer(error=error)
+        self._heard(host, answer)
         with self._news:
             self._out.pop(host.name, None)
             self._answers[host.name] = answer

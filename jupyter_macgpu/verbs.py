@@ -9,9 +9,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from .amounts import read_duration
-from .grammar import Grammar, Option
+from .amounts import read_duration, read_whole
+from .grammar import Grammar, Option, Unreadable
+from .options import CELL_OPTIONS, CellOptions
+from .scheduling.labels import SelectorError
+from .scheduling.selectors import Selector, parse_selector
 from .words import OptionError, Word, nearest, pointed_at, shown, split
+
+
+def _selector(text: str) -> Selector:
+    try:
+        return parse_selector(text)
+    except SelectorError as error:
+        raise Unreadable("; ".join(error.problems), error.next) from None
+
+
+def _width(text: str) -> bool:
+    if text != "wide":
+        raise Unreadable("there is no such form", "Write -o wide.")
+    return True
+
 
 _JSON = Option(names=("--json",), field="json", help="print JSON")
 _TO = Option(names=("--to",), field="to", value="DIR", help="put them into this folder")
@@ -24,8 +41,23 @@ _PRINT = Option(names=("--print-key-line",), field="print_key_line", help="print
 _WAIT = Option(
     names=("--wait",), field="wait", value="TIME", read=read_duration, help="listen so long"
 )
+_FLEET = Option(
+    names=("--fleet",), field="fleet", value="N", read=read_whole, help="start N simulated Macs"
+)
+_SEED = Option(names=("--seed",), field="seed", value="S", read=read_whole, help="of their weather")
+_ONCE = Option(names=("--once",), field="once", help="show them once, then end them")
+_LABELLED = Option(
+    names=("-l",), field="labelled", value="SELECTOR", read=_selector, help="those whose labels fit"
+)
+_SHOW_LABELS = Option(names=("--show-labels",), field="show_labels", help="show their labels too")
+_WIDE = Option(names=("-o",), field="wide", value="wide", read=_width, help="show more of each")
+_WATCH = Option(names=("--watch",), field="watch", help="show it again and again, in a shell")
 _DETACHED = Option(names=("--detached",), field="detached", help="look after the login's end")
 _COLLECT = Option(names=("--collect",), field="collect", help="say what was found then")
+
+
+#: What a verb takes that is asked about a cell.
+_CELL = "[OPTION...]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +71,9 @@ class Verb:
     takes
         What its arguments are called: ``RUN`` and ``HOST`` are one that must be there,
         ``[HOST]`` and ``[PATH]`` one at most, ``PATH...``, ``HOST...`` and ``SOURCE...`` one or
-        more, ``[PATH...]``, ``[HOST...]`` and ``[NAME...]`` any number, ``[KEY[=VALUE]...]``
-        settings. Empty: it takes none.
+        more, ``TIME``, ``PLACE`` a host, a selector or ``auto``, ``[OPTION...]`` what a cell's
+        first line takes, ``[PATH...]``, ``[HOST...]`` and ``[NAME...]`` any number,
+        ``[KEY[=VALUE]...]`` settings. Empty: it takes none.
     options
         Its options.
     shell_only
@@ -81,6 +114,15 @@ class Command:
         Whether only the line for its ``authorized_keys`` is wanted.
     wait
         Seconds that are waited for answers; None takes the usual ones.
+    labelled
+        What the labels of hosts must meet; None takes all.
+    show_labels, wide, watch
+        Whether labels are shown, more columns, and again and again.
+    cell
+        The options of the cell that is asked about.
+    fleet, seed, once
+        How many simulated Macs are wanted, the seed of their weather, and whether they are to be
+        shown once.
     """
 
     verb: str
@@ -96,6 +138,14 @@ class Command:
     restrict: bool = False
     print_key_line: bool = False
     wait: float | None = None
+    labelled: Selector | None = None
+    show_labels: bool = False
+    wide: bool = False
+    watch: bool = False
+    cell: CellOptions | None = None
+    fleet: int | None = None
+    seed: int = 0
+    once: bool = False
 
 
 def parse_verb(line: str) -> Command:
@@ -148,38 +198,22 @@ def _parse(words: Sequence[Word], verbs: Mapping[str, Verb], door: str) -> Comma
     if name not in verbs:
         raise _unknown_verb(name, verbs, door)
     verb = verbs[name]
-    grammar = Grammar(command=f"{door} {name}", options=verb.options)
+    about_cell = verb.takes == _CELL
+    options = (*verb.options, *(CELL_OPTIONS if about_cell else ()))
+    grammar = Grammar(command=f"{door} {name}", options=options)
     fields, others = grammar.read(words[1:])
     arguments = tuple(word.text for word in others)
     _check(arguments, verb, f"{door} {name}")
-    return Command(
-        verb=name,
-        arguments=arguments,
-        json=bool(fields.get("json")),
-        yes=bool(fields.get("yes")),
-        to=_text(fields.get("to")),
-        replay=_text(fields.get("replay")),
-        section=_text(fields.get("section")),
-        detached=bool(fields.get("detached")),
-        collect=bool(fields.get("collect")),
-        as_user=_text(fields.get("as_user")),
-        restrict=bool(fields.get("restrict")),
-        print_key_line=bool(fields.get("print_key_line")),
-        wait=_number(fields.get("wait")),
-    )
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
-
-
-def _number(value: object) -> float | None:
-    return value if isinstance(value, float) else None
+    if about_cell:
+        own = {option.field: fields.pop(option.field, False) for option in verb.options}
+        fields = {"cell": CellOptions(**fields), **own}  # type: ignore[arg-type]  # as below
+    # The table's readers type them.
+    return Command(verb=name, arguments=arguments, **fields)  # type: ignore[arg-type]
 
 
 def _check(arguments: tuple[str, ...], verb: Verb, command: str) -> None:
     usage = f"Write {command} {verb.takes}".rstrip() + "."
-    if not verb.takes and arguments:
+    if verb.takes in ("", _CELL) and arguments:
         raise OptionError(f"{command} takes no {shown(arguments[0])}.", next=usage)
     if verb.takes == "RUN" and len(arguments) != 1:
         given = f"{len(arguments)} are given" if arguments else "none is given"
@@ -189,6 +223,13 @@ def _check(arguments: tuple[str, ...], verb: Verb, command: str) -> None:
         )
     if verb.takes == "HOST" and len(arguments) != 1:
         raise OptionError(f"{command} takes one host of the fleet.", next=usage)
+    if verb.takes == "TIME" and len(arguments) != 1:
+        raise OptionError(
+            f"{command} takes one length of time.", next=f"{usage} TIME is 30m or 1h."
+        )
+    if verb.takes == "PLACE" and len(arguments) != 1:
+        hint = "PLACE is a host, a selector (in quotes if it has spaces), or auto."
+        raise OptionError(f"{command} takes one place.", next=f"{usage} {hint}")
     if verb.takes in ("[HOST]", "[PATH]") and len(arguments) > 1:
         raise OptionError(f"{command} takes one {verb.takes[1:-1].lower()} at most.", next=usage)
     if verb.takes == "PATH..." and not arguments:
@@ -220,7 +261,27 @@ def _unknown_verb(name: str, verbs: Iterable[str], door: str) -> OptionError:
 
 
 VERBS: dict[str, Verb] = {
-    "status": Verb(help="show the hosts and how they are", options=(_JSON,)),
+    "status": Verb(
+        help="show the hosts and how they are",
+        options=(_JSON, _LABELLED, _SHOW_LABELS, _WIDE, _WATCH),
+    ),
+    "describe": Verb(help="show all that is known of a host", takes="HOST", options=(_JSON,)),
+    "where": Verb(
+        help="show where a cell with these options would run, and why; runs nothing",
+        takes=_CELL,
+        options=(_JSON,),
+    ),
+    "why": Verb(help="show why a run is where it is", takes="RUN", options=(_JSON,)),
+    "use": Verb(
+        help="run this notebook's cells there: a host, a selector, or auto",
+        takes="PLACE",
+    ),
+    "verify": Verb(
+        help="run a GPU cell and a CPU cell on a host, and look where they ran; without a name, "
+        "on all",
+        takes="[HOST]",
+        options=(_JSON,),
+    ),
     "runs": Verb(help="list the runs that the hosts know", options=(_JSON,)),
     "attach": Verb(help="show a run's outputs and bind what it brings", takes="RUN"),
     "logs": Verb(help="show what a run has printed so far", takes="RUN", options=(_JSON,)),
@@ -284,6 +345,19 @@ VERBS: dict[str, Verb] = {
         options=(_YES, _AS_USER, _JSON),
         shell_only=True,
     ),
+    "drain": Verb(
+        help="let a host take nothing new, for everybody; what runs goes on",
+        takes="HOST",
+        options=(_AS_USER,),
+        shell_only=True,
+    ),
+    "undrain": Verb(
+        help="let a host take cells again", takes="HOST", options=(_AS_USER,), shell_only=True
+    ),
+    "pause": Verb(
+        help="let nothing new begin on this machine for so long", takes="TIME", shell_only=True
+    ),
+    "resume": Verb(help="end the pause of this machine", shell_only=True),
     "schema": Verb(help="print the fleet file's JSON Schema, for editors", shell_only=True),
     "trust": Verb(
         help="show the key of a host and write its fingerprint down",
@@ -302,13 +376,16 @@ VERBS: dict[str, Verb] = {
         options=(_REPLAY, _SECTION, _JSON),
         shell_only=True,
     ),
-    "demo": Verb(help="run the quickstart notebook on this machine", shell_only=True),
+    "demo": Verb(
+        help="run the quickstart notebook on this machine, or start simulated Macs",
+        options=(_FLEET, _SEED, _ONCE),
+        shell_only=True,
+    ),
 }
 
 #: Verbs that later versions have. They are known, so that nobody looks for a typing error.
 _NOT_YET = frozenset(
     """
-    bootstrap defaults describe detach device drain du env
-    off on pause undrain uninstall upgrade usage use verify where why
+    bootstrap defaults detach device du env off on uninstall upgrade usage
     """.split()
 )

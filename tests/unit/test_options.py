@@ -191,6 +191,20 @@ def test_quotes_group_and_nothing_escapes() -> None:
 GOOD_VERBS = {
     "status": Command(verb="status"),
     "status --json": Command(verb="status", json=True),
+    "status -l room=lab --show-labels -o wide": Command(
+        verb="status", labelled=parse_selector("room=lab"), show_labels=True, wide=True
+    ),
+    "status --watch": Command(verb="status", watch=True),
+    "describe studio --json": Command(verb="describe", arguments=("studio",), json=True),
+    "where": Command(verb="where", cell=options.CellOptions()),
+    "where --on studio --mem 2GB --json": Command(
+        verb="where", cell=options.CellOptions(on="studio", mem=2 * 10**9), json=True
+    ),
+    "why last": Command(verb="why", arguments=("last",)),
+    "use room=lab": Command(verb="use", arguments=("room=lab",)),
+    "use auto": Command(verb="use", arguments=("auto",)),
+    "verify": Command(verb="verify"),
+    "verify studio": Command(verb="verify", arguments=("studio",)),
     "runs": Command(verb="runs"),
     "attach 7f3a": Command(verb="attach", arguments=("7f3a",)),
     "attach last": Command(verb="attach", arguments=("last",)),
@@ -218,13 +232,20 @@ def test_a_verb_means_the_same_in_a_notebook_and_in_a_shell(line: str) -> None:
 
 
 BAD_VERBS = {
-    "": ("without a verb", "status, runs"),
+    "": ("without a verb", "status, describe"),
     "statsu": ("statsu is not a verb", "Did you mean status?"),
     "detatch": ("detatch is not a verb", "Did you mean detach (which is not available"),
-    "qwertz": ("qwertz is not a verb", "status, runs"),
-    "describe": ("describe is not available in this version", "status"),
-    "use studio-1": ("use is not available in this version", "status"),
-    "why 7f3a": ("why is not available in this version", "status"),
+    "qwertz": ("qwertz is not a verb", "status, describe"),
+    "upgrade studio-1": ("upgrade is not available in this version", "status"),
+    "drain studio-1": ("drain is not a verb of %macgpu", "status"),
+    "describe": ("takes one host", "describe HOST"),
+    "use": ("takes one place", "in quotes"),
+    "use room in (lab)": ("takes one place", "in quotes"),
+    "why": ("none is given", "why RUN"),
+    "where studio": ("takes no studio", "where [OPTION...]"),
+    "where --mem lots": ("--mem lots", "Write"),
+    "status -l a,,b": ("-l a,,b", ""),
+    "status -o yaml": ("there is no such form", "-o wide"),
     "attach": ("none is given", "attach RUN"),
     "put": ("none is given", "put PATH..."),
     "put -rf": ("-rf is not an option of %macgpu put", "--to"),
@@ -263,6 +284,10 @@ SHELL_VERBS = {
         verb="apply", arguments=("studio",), as_user="root", yes=True
     ),
     "schema": Command(verb="schema"),
+    "drain studio --as-user root": Command(verb="drain", arguments=("studio",), as_user="root"),
+    "undrain studio": Command(verb="undrain", arguments=("studio",)),
+    "pause 1h": Command(verb="pause", arguments=("1h",)),
+    "resume": Command(verb="resume"),
 }
 
 

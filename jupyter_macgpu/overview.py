@@ -1,0 +1,250 @@
+"""How the hosts are, where a cell would run, and why a run is where it is: as rows and as text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from . import runs
+from .fleet.hosts import select
+from .placement import ROWS, wish_of
+from .scheduling.explain import Row, table
+from .scheduling.status import State
+from .wire.errors import MacGPUError, PlacementError
+from .wire.plain import plain_line, plain_values
+from .wire.telemetry import to_json
+from .wire.values.remote import format_size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from .fleet.hosts import Host
+    from .options import CellOptions
+    from .placement import Answer
+    from .pool import Pool
+    from .scheduling.selectors import Selector
+    from .scheduling.status import HostStatus
+
+#: Seconds that hosts have to answer before they are shown as slow.
+PATIENCE = 15.0
+#: Seconds that a host's tools have to say how it is, before the last they said is shown.
+SETTLE = 3.0
+STATUS_COLUMNS = ("host", "state", "running", "waiting", "slots", "python", "age", "reason")
+WIDE_COLUMNS = ("chip", "memory", "free", "heat", "system", "taints")
+#: Marks a host that is no Mac, wherever it is shown.
+_SIMULATED = "simulated"
+
+
+def status(pool: Pool, labelled: Selector | None = None) -> list[dict[str, Any]]:
+    """Return each host whose labels fit: whether it answers, and what it is doing."""
+    hosts = pool.fleet.hosts
+    answers = pool.ask(hosts, PATIENCE)
+    pool.settle(hosts, SETTLE)
+    return [
+        _status_row(pool, host, answers.get(host.name))
+        for host in hosts
+        if labelled is None or labelled.matches(pool.statuses.status(host).labels)
+    ]
+
+
+def status_columns(*, wide: bool, show_labels: bool) -> tuple[str, ...]:
+    """Return the columns of a table of hosts."""
+    more = (*(WIDE_COLUMNS if wide else ()), *(("labels",) if show_labels else ()))
+    return (*STATUS_COLUMNS[:-1], *more, STATUS_COLUMNS[-1])
+
+
+def status_cells(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows of hosts with texts for a table."""
+    return [
+        {
+            **row,
+            "host": _name(row["host"], row["labels"]),
+            "age": "" if row["age"] is None else f"{row['age']:.0f} s",
+            "memory": _size(row.get("memory")),
+            "free": _size(row.get("free")),
+            "labels": ",".join(f"{key}={value}" for key, value in row["labels"].items()),
+            "taints": ",".join(row["taints"]),
+        }
+        for row in rows
+    ]
+
+
+def describe(pool: Pool, name: str) -> dict[str, Any]:
+    """Return all that is known of a host.
+
+    Raises
+    ------
+    PlacementError
+        If the fleet has no such host.
+    """
+    host = select(pool.fleet.hosts, name, pool.fleet.notice)
+    answers = pool.ask((host,), PATIENCE)
+    pool.settle((host,), SETTLE)
+    row = _status_row(pool, host, answers.get(host.name))
+    known = pool.statuses.known(host).heard
+    said = {key: value for key, value in known.said.items() if key not in ("age", "reason")}
+    return {
+        **row,
+        "address": host.address if host.transport == "ssh" else None,
+        "trust": host.trust,
+        "said": plain_values(said),
+        "telemetry": plain_values(to_json(known.telemetry)),
+    }
+
+
+def described(data: Mapping[str, Any]) -> str:
+    """Return a description as text: a line for each thing that is known."""
+    title = _name(str(data["host"]), data["labels"])
+    lines = [f"{key}: {value}" for key, value in _flat("", data) if key != "host"]
+    return "\n".join([title, *(f"  {plain_line(line)}" for line in lines)])
+
+
+def where(pool: Pool, options: CellOptions) -> dict[str, Any]:
+    """Say where a cell with these options would run: the host, the reason, and all hosts' rows.
+
+    Hosts are asked as for a cell; nothing is sent. Where no host can take it, ``host`` is None.
+
+    Raises
+    ------
+    ConfigError, PlacementError
+        If there is no such profile or host.
+    """
+    wish = wish_of(
+        options,
+        pool.fleet,
+        home=pool.current.host.name if pool.current else None,
+        uses=pool.uses,
+        keys=pool.label_keys() if options.on or pool.uses else (),
+    )
+    try:
+        chosen = pool.decide(wish)
+    except PlacementError:
+        reason = "no host can take it now"
+        return {"host": None, "reason": reason, "rows": pool.rows(wish)}
+    data = chosen.rank(limit=None)
+    # In a large fleet a cell that stays looks at its own host alone; people want to see all.
+    whole = len(data["rows"]) == len(pool.fleet.hosts)
+    return data if whole else {**data, "rows": pool.rows(wish)}
+
+
+def why(pool: Pool, wanted: str) -> dict[str, Any]:
+    """Return the ranking that was stored with a run, as far as it can be read.
+
+    Raises
+    ------
+    RunRefused
+        If no host knows such a run, or several fit.
+    """
+    known = runs.find_run(pool, wanted)
+    rank = known.row.get("rank")
+    told: Mapping[str, Any] = rank if isinstance(rank, dict) else {}
+    rows = told.get("rows")
+    return {
+        "run": known.run,
+        # Several names may mean one machine: the one that was chosen counts.
+        "host": plain_line(str(told.get("host") or known.session.host.name)),
+        "reason": plain_line(str(told.get("reason", ""))) or "nothing was stored with this run",
+        "rows": list(_rows(rows if isinstance(rows, list) else [])),
+    }
+
+
+def ranked(data: Mapping[str, Any]) -> str:
+    """Return what `where` or `why` found as text."""
+    who = f"run {data['run'][:8]} went to" if "run" in data else "would run on"
+    head = f"{who} {data['host']}: {data['reason']}" if data["host"] else data["reason"]
+    rows = data["rows"]
+    more = f"\nthe best {ROWS} hosts" if "run" in data and len(rows) == ROWS else ""
+    return f"{head}\n{table(rows)}{more}" if rows else str(head)
+
+
+def _status_row(pool: Pool, host: Host, answer: Answer | None) -> dict[str, Any]:
+    status, known = pool.statuses.status(host), pool.statuses.known(host)
+    row = {
+        "host": host.name,
+        "transport": host.transport,
+        "state": status.state or State.SLOW,
+        "reason": status.state_reason,
+        "age": _rounded(known.age(pool.statuses.now())),
+        "labels": dict(status.labels),
+        "taints": [str(taint) for taint in status.taints],
+    }
+    try:
+        if answer is None:
+            return row
+        if answer.error is not None:
+            raise answer.error
+        hello = pool.session(host).link.connect()
+        live = [each for each in pool.runs(host, "") if not each.get("final")]
+    except MacGPUError as error:
+        state = status.state if status.state not in (None, State.READY) else State.UNREACHABLE
+        return {**row, "state": state, "reason": error.what}
+    running = sum(each["state"] == "started" for each in live)
+    return {
+        **row,
+        **_state_of(status, running, known.heard.said),
+        "running": running,
+        "waiting": len(live) - running,
+        "slots": hello.detail.get("slots", {}).get("gpu"),
+        "python": hello.python,
+        "system": hello.detail.get("system"),
+        "chip": status.labels.get("chip"),
+        "memory": status.memory.total,
+        "free": status.memory.free,
+        "heat": status.heat,
+    }
+
+
+def _state_of(status: HostStatus, running: int, said: Mapping[str, Any]) -> dict[str, Any]:
+    reason = plain_line(str(said.get("reason") or ""))
+    if status.is_paused:
+        return {"state": State.DRAINING, "reason": reason or "its owner has paused it"}
+    if status.is_draining:
+        return {"state": State.DRAINING, "reason": reason or "takes nothing new"}
+    if running:
+        return {"state": State.BUSY, "reason": ""}
+    return {"state": State.READY, "reason": ""}
+
+
+def _rows(raw: list[Any]) -> Iterator[Row]:
+    """Read rows that a host gives back; what is not as it was stored is left out."""
+    for each in raw[:ROWS]:
+        try:
+            yield Row(
+                host=plain_line(str(each["host"])),
+                place=None if each["place"] is None else int(each["place"]),
+                score=None if each["score"] is None else float(each["score"]),
+                must_wait=bool(each["must_wait"]),
+                terms={
+                    plain_line(name): {
+                        "points": float(term["points"]),
+                        "value": plain_values(term["value"]),
+                        "text": plain_line(str(term["text"])),
+                    }
+                    for name, term in each["terms"].items()
+                },
+                reasons=[plain_values(dict(reason)) for reason in each["reasons"]],
+            )
+        except (KeyError, TypeError, ValueError, AttributeError):
+            continue
+
+
+def _name(name: str, labels: Mapping[str, str]) -> str:
+    return f"{name} ({_SIMULATED})" if labels.get(_SIMULATED) == "true" else name
+
+
+def _size(size: object) -> str:
+    return format_size(size) if isinstance(size, int) else ""
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
+
+
+def _flat(prefix: str, value: object) -> Iterator[tuple[str, object]]:
+    if isinstance(value, dict):
+        for key, entry in value.items():
+            yield from _flat(f"{prefix}.{key}".lstrip("."), entry)
+    elif isinstance(value, list) and any(isinstance(entry, dict) for entry in value):
+        for number, entry in enumerate(value):
+            yield from _flat(f"{prefix}.{number}", entry)
+    elif value not in (None, "", [], ()):
+        yield prefix, ", ".join(map(str, value)) if isinstance(value, list) else value

@@ -1,0 +1,66 @@
+"""A short cell of our own on a host, for the checks that nothing but a cell can make."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .cell import Cell, Dialect
+from .interrupts import Interrupts
+from .options import CellOptions
+from .run import run_cell
+from .wire.errors import WorkerError
+
+if TYPE_CHECKING:
+    from .fleet.hosts import Host
+    from .pool import Pool
+    from .wire import messages as m
+
+
+def value_of(pool: Pool, host: Host, source: str, *, cpu: bool = False) -> Any:
+    """Run a cell and return the value of its last expression.
+
+    Raises
+    ------
+    MacGPUError
+        If it could not run, or ended without a value.
+    """
+    plain = Dialect(
+        flags=0,
+        transform=lambda text: text,
+        number_of=lambda _name: None,
+        register_source=lambda *_: None,
+    )
+    result = run_cell(
+        Cell(source=source, code=source, count=1, dialect=plain),
+        {},
+        CellOptions(on=host.name, cpu=cpu),
+        pool=pool,
+        show=_Silent(),
+        interrupts=Interrupts(),
+        record=lambda _message, _host: None,
+        placed=lambda _session: None,
+        limits={},
+    )
+    if not result.value:
+        why = str((result.summary.get("error") or {}).get("evalue", result.state))
+        raise WorkerError(
+            f"{host.name}: the cell failed: {why}.", next="Try the same in a Python of that host."
+        )
+    return result.value[0]
+
+
+class _Silent:
+    """Shows nothing of the run."""
+
+    def output(self, output: m.Output) -> None:
+        """Show nothing."""
+
+    def state(self, state: m.RunState) -> None:
+        """Show nothing."""
+
+    def notice(self, text: str) -> None:
+        """Show nothing."""
+
+    def ask(self, prompt: str, password: bool) -> str:
+        """Answer nothing: the cell does not ask."""
+        raise EOFError(f"nobody answers {prompt!r} {password}")
