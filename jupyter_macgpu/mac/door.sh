@@ -3,7 +3,8 @@
 # It travels as the one constant command of an SSH channel, squeezed into one line, and is kept
 # as `door` in the state folder for keys that may run nothing else. So it is POSIX sh, calls no
 # program but Python, and holds no quote, exclamation mark or doubled backslash that bash, zsh,
-# fish or csh would take for their own. Each line ends in what lets the next one follow it.
+# fish or csh would take for their own. Each line ends in what lets the next one follow it, on the
+# same line as well as on one of its own.
 #
 # The first line on standard input says what is wanted:
 #   run CODE PACKAGES PYTHON    hand the channel to the supervisor
@@ -58,12 +59,13 @@ try() {
 search() {
   for minor in 19 18 17 16 15 14 13 12 11 ""; do
     name=3.$minor; [ "$minor" ] || name=3;
-    for folder in /opt/homebrew/bin /usr/local/bin
-      /Library/Frameworks/Python.framework/Versions/"$name"/bin /opt/local/bin
-      "$HOME"/.local/bin "$HOME"/.local/share/uv/python/cpython-"$name"*/bin
-      "$HOME"/.pyenv/versions/"$name"*/bin "$HOME"/miniforge3/bin "$HOME"/mambaforge/bin
-      "$HOME"/miniconda3/bin "$HOME"/anaconda3/bin /opt/homebrew/Caskroom/mini*/base/bin
-      /opt/miniconda3/bin /opt/anaconda3/bin /opt/conda/bin /usr/bin; do
+    set -- /opt/homebrew/bin /usr/local/bin /opt/local/bin;
+    set -- "$@" /Library/Frameworks/Python.framework/Versions/"$name"/bin "$HOME"/.local/bin;
+    set -- "$@" "$HOME"/.local/share/uv/python/cpython-"$name"*/bin;
+    set -- "$@" "$HOME"/.pyenv/versions/"$name"*/bin "$HOME"/miniforge3/bin;
+    set -- "$@" "$HOME"/mambaforge/bin "$HOME"/miniconda3/bin "$HOME"/anaconda3/bin;
+    set -- "$@" /opt/homebrew/Caskroom/mini*/base/bin /opt/miniconda3/bin /opt/anaconda3/bin;
+    for folder in "$@" /opt/conda/bin /usr/bin; do
       try "$folder/python$name" && return 0;
     done;
   done;

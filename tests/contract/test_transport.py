@@ -22,6 +22,8 @@ from jupyter_macgpu.wire.errors import ConnectionLost, MacGPUError, RemoteProtoc
 from tests.faults import invariants, processes
 from tests.faults.away import desk_at
 from tests.faults.desk import Desk
+from tests.ssh_home import Home
+from tests.sshd import Servers
 
 MIB = 2**20
 PATIENCE = 10.0
@@ -38,13 +40,25 @@ def hand_over(far: socket.socket) -> None:
         assert link.recv(1) == door.ACKNOWLEDGED
 
 
-@pytest.fixture(params=["memory", "local", "ssh"])
+def over_ssh(way: str, servers: Servers, home: Home, state: Path) -> Desk:
+    """Return a notebook on a server: any key, one that opens the door alone, or by a bastion."""
+    restricted = f'"{state}/door"' if way == "restricted" else ""
+    server = servers.start(command=restricted) if restricted else servers.start()
+    home.know(server)
+    if way != "bastion":
+        return desk_at(home, server)
+    bastion = servers.start()
+    home.know(bastion)
+    home.by_bastion("inner", server, bastion)
+    return desk_at(home, server, hostname="inner", port=None, user=None, identity_file=None)
+
+
+@pytest.fixture(params=["memory", "local", "ssh", "restricted", "bastion"])
 def ready(request: pytest.FixtureRequest, state: Path) -> Iterator[Desk]:
     """Give a notebook over each transport."""
-    if request.param == "ssh":
-        sshd, home = request.getfixturevalue("sshd"), request.getfixturevalue("home")
-        home.know(sshd)
-        desk = desk_at(home, sshd)
+    if request.param in ("ssh", "restricted", "bastion"):
+        servers, home = request.getfixturevalue("servers"), request.getfixturevalue("home")
+        desk = over_ssh(request.param, servers, home, state)
     elif request.param == "local":
         desk = Desk(transport=LocalTransport())
     else:

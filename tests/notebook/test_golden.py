@@ -12,6 +12,9 @@ from tests.notebook.golden import normalise, run_plain, run_worker
 from tests.notebook.golden.cells import CASES
 from tests.unit.worker_driver import Driver
 
+#: The home of the plain kernel.
+HOME = str(Path.home())
+
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory):
@@ -49,8 +52,23 @@ def worker(tmp_path_factory):
 @pytest.fixture(scope="module")
 def macgpu(tmp_path_factory):
     folder = tmp_path_factory.mktemp("macgpu")
+    yield as_macgpu_cells(folder, MACGPU_STATE=str(folder / "s"))
+    processes.end_all(folder / "s")
+
+
+@pytest.fixture
+def over_ssh(sshd, home, state, tmp_path):
+    home.know(sshd)
+    home.write_fleet({"studio": sshd})
+    home.fleet.chmod(0o600)
+    there = {"HOME": str(home.folder), "MACGPU_FLEET": str(home.fleet), "MACGPU_STATE": str(state)}
+    return as_macgpu_cells(tmp_path, **there)
+
+
+def as_macgpu_cells(folder, **environment):
+    """Run all cases under the magic, in one kernel."""
     root = str(Path(__file__).parents[2])
-    with run_plain.kernel(folder, MACGPU_STATE=str(folder / "s"), PYTHONPATH=root) as client:
+    with run_plain.kernel(folder, PYTHONPATH=root, **environment) as client:
         run_plain.run_unseen(client, "%load_ext jupyter_macgpu")
         # The session's first cell says where it runs; what a session says is tested elsewhere.
         run_plain.run_unseen(client, "get_ipython().run_cell_magic('macgpu', '', 'pass')")
@@ -58,8 +76,7 @@ def macgpu(tmp_path_factory):
     for ran in [ran for cells in recorded.values() for ran in cells]:
         # Of files that a cell writes a line of ours says so, which is tested elsewhere.
         ran.outputs[:] = [output for output in ran.outputs if not of_files(output)]
-    yield recorded
-    processes.end_all(folder / "s")
+    return recorded
 
 
 def of_files(output) -> bool:
@@ -70,6 +87,14 @@ def of_files(output) -> bool:
 def test_macgpu_shows_what_a_kernel_shows(plain, macgpu, name):
     for cell, theirs, ours in zip(CASES[name], plain[name], macgpu[name], strict=True):
         assert as_text(ours) == as_text(theirs), cell.source
+
+
+@pytest.mark.timeout(300)
+def test_macgpu_shows_the_same_over_ssh(plain, over_ssh):
+    for name, cells in CASES.items():
+        for cell, theirs, ours in zip(cells, plain[name], over_ssh[name], strict=True):
+            # The host's home is another one, so that a path in it has no short form there.
+            assert as_text(ours).replace(HOME, "~") == as_text(theirs), cell.source
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from jupyter_macgpu.cell import Cell, Dialect
@@ -86,10 +86,16 @@ class RealRunner:
 @contextmanager
 def two_workers() -> Iterator[tuple[RealRunner, RealRunner]]:
     """Start two workers on this machine, and end them."""
-    names = ("first", "second")
-    hosts = tuple(Host(name=name, transport="local") for name in names)
-    pool = Pool(Fleet(hosts=hosts), Reach(nobody_to_ask), "")
+    with workers_on([Host(name=name, transport="local") for name in ("first", "second")]) as both:
+        yield both
+
+
+@contextmanager
+def workers_on(hosts: Sequence[Host]) -> Iterator[tuple[RealRunner, RealRunner]]:
+    """Start a worker on each of two hosts, and end them."""
+    first, second = hosts
+    pool = Pool(Fleet(hosts=(first, second)), Reach(nobody_to_ask), "")
     try:
-        yield RealRunner(pool, "first"), RealRunner(pool, "second")
+        yield RealRunner(pool, first.name), RealRunner(pool, second.name)
     finally:
         pool.close()

@@ -13,9 +13,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from tests.ssh_home import Home
+from tests.sshd import Sshd
+
 from .judge import judge
 from .programs import programs
-from .real_worker import RealRunner, two_workers
+from .real_worker import RealRunner, two_workers, workers_on
 from .runner import PipedRunner
 
 PROGRAMS = int(os.environ.get("MACGPU_ORACLE_PROGRAMS", "200"))
@@ -24,10 +27,10 @@ Workers = tuple[PipedRunner, PipedRunner]
 _places = st.lists(st.integers(0, 2), min_size=8, max_size=8)
 
 
-def _oracle(check: Callable[..., None]) -> Callable[..., None]:
-    """Give a test its programs, and enough time for them."""
+def _oracle(check: Callable[..., None], share: int = 1) -> Callable[..., None]:
+    """Give a test its programs, or one in `share` of them, and enough time."""
     chosen = settings(
-        max_examples=PROGRAMS,
+        max_examples=PROGRAMS // share,
         derandomize=True,
         deadline=None,
         database=None,
@@ -61,3 +64,17 @@ def test_a_program_means_the_same_through_the_values_layer(piped, program, place
 @_oracle
 def test_a_program_means_the_same_on_real_workers(real, program, places):
     judge(program, places, real)
+
+
+@pytest.fixture
+def over_ssh(sshd: Sshd, home: Home) -> Iterator[tuple[RealRunner, RealRunner]]:
+    home.know(sshd)
+    with workers_on([home.host(sshd, "first"), home.host(sshd, "second")]) as both:
+        yield both
+
+
+def _over_ssh(over_ssh, program, places):
+    judge(program, places, over_ssh)
+
+
+test_a_program_means_the_same_over_ssh = _oracle(_over_ssh, share=8)

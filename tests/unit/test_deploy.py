@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_macgpu.mac import build, complete, handover, install
+from jupyter_macgpu.mac import build, complete, door, handover, install
 from jupyter_macgpu.mac.merge import Merger, Written
 from jupyter_macgpu.transport import archives, complaints, deploy
 from jupyter_macgpu.transport.preface import Noisy, Preface, Said, Spoke, Verdict
@@ -498,3 +498,22 @@ def test_what_was_left_is_for_that_process_and_for_one_time(tmp_path: Path) -> N
     assert handover.take(tmp_path) is None
     (tmp_path / handover.FILE).write_text("not JSON")
     assert handover.take(tmp_path) is None
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash", "dash"])
+def test_the_door_is_the_same_program_as_a_file(shell: str, tmp_path: Path) -> None:
+    """A key that may run nothing else runs the file, whose lines are not squeezed into one."""
+    found = shutil.which(shell)
+    if found is None:
+        pytest.skip(f"there is no {shell}")
+    words = [found, str(Path(door.__file__).with_name("door.sh"))]
+    environment = {"HOME": str(tmp_path), "MACGPU_STATE": str(tmp_path / "state")}
+    for line, answer in (
+        (b"run aa bb -\n", b"\0macgpu-need code\n"),
+        (b"run ../aa bb -\n", b"\0macgpu-error bad-line"),
+        (b"put aa bb /no/python\n", b"\0macgpu-error bad-python /no/python\n"),
+        (b"put aa bb -\n2\n\n\n", b""),
+    ):
+        ran = subprocess.run(words, input=line, env=environment, capture_output=True, timeout=30)
+        assert ran.stdout.startswith(answer), ran
+        assert ran.stderr == b""
