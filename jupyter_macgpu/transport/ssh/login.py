@@ -6,6 +6,7 @@ import base64
 import contextlib
 import os
 import socket
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Keys that are offered at most: a server hangs up after six (MaxAuthTries).
 _OFFERS = 5
+#: How OpenSSH's own private keys begin (PROTOCOL.key).
+_MAGIC = b"openssh-key-v1\0"
 
 
 class LoginRefused(TransportError):
@@ -151,11 +154,29 @@ def refusal(route: Route, keys: Keys, allowed: list[str]) -> LoginRefused:
 
 
 def _public(path: str) -> bytes:
-    """Return a key file's public blob as its ``.pub`` says it; empty without one."""
-    try:
+    """Return a key file's public blob, as its ``.pub`` or the file itself says it; else nothing."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
         return base64.b64decode(Path(path + ".pub").read_bytes().split()[1], validate=True)
-    except (OSError, ValueError, IndexError):
+    with contextlib.suppress(OSError, ValueError, struct.error):
+        return _public_part(Path(path).read_bytes())
+    return b""
+
+
+def _public_part(text: bytes) -> bytes:
+    """Return the public blob in OpenSSH's own format of private keys, encrypted or not.
+
+    The format is that of ``PROTOCOL.key``: a magic word; the names of cipher and key derivation
+    and its options, strings all; the number of keys; and the first public one.
+    """
+    lines = [line for line in text.splitlines() if not line.startswith(b"-----")]
+    data = base64.b64decode(b"".join(lines))
+    if not data.startswith(_MAGIC):
         return b""
+    at = len(_MAGIC)
+    for _ in range(3):
+        at += 4 + struct.unpack_from(">I", data, at)[0]
+    (length,) = struct.unpack_from(">I", data, at + 4)
+    return data[at + 8 : at + 8 + length]
 
 
 def agent_place(named: str) -> str:
