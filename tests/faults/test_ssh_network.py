@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jupyter_macgpu.wire.errors import ConnectionLost
 from tests.network import Network
 from tests.ssh_home import Home
 from tests.sshd import Servers
@@ -276,3 +277,15 @@ def test_f09_an_interrupt_overtakes_an_upload_over_64_kbit(far: Desk, network: N
     assert told.state == "cancelled"
     assert not reconnected(told), "a slow line is not a dead one"
     assert "total" not in far.namespace
+
+
+def test_a_channel_is_closed_quietly_on_a_line_that_was_just_cut(away: Away) -> None:
+    away.desk.run("pass")
+    transport = away.desk.transport
+    for _ in range(8):
+        channel = transport.open()
+        away.relay.reset()
+        with pytest.raises(ConnectionLost):
+            channel.send(bytes(64 * 1024 * 1024))
+        channel.close()
+        transport.close()

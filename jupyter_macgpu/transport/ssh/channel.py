@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import TYPE_CHECKING
 
@@ -69,11 +70,16 @@ class SshChannel:
         self._connection.closed_one()
         # Where nothing can be sent, its farewell would wait behind all that is on the way.
         if self._connection.writable():
-            self._channel.close()
+            self._say_goodbye()
         elif self._connection.lent:
-            threading.Thread(target=self._channel.close, daemon=True).start()
+            threading.Thread(target=self._say_goodbye, daemon=True).start()
         else:
             self._connection.close()
+
+    def _say_goodbye(self) -> None:
+        # The line may just have been cut: then it is over all the same.
+        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+            self._channel.close()
 
     def _farewell(self) -> str:
         """Return the last line that the command wrote to its standard error."""
