@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..wire.telemetry import gpu_share
 from . import weights
 from .status import HostStatus, Lane, Memory
 
@@ -52,8 +53,7 @@ def gpu_limit(memory: Memory) -> int | None:
     """Return what the GPU may have at most; where the host did not say, by the memory's size."""
     if memory.limit is not None or memory.total is None:
         return memory.limit
-    is_small = memory.total <= weights.SMALL_MEMORY
-    return int(memory.total * (weights.SMALL_LIMIT if is_small else weights.LARGE_LIMIT))
+    return gpu_share(memory.total)
 
 
 def is_fresh(status: HostStatus, now: float) -> bool:

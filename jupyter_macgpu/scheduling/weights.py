@@ -72,9 +72,5 @@ OWNER, NO_GPU, LIVE = -100.0, -200.0, 400.0
 OWNER_AWAY = 300.0
 #: What stays free for an owner at the keyboard: bytes, and share of the memory.
 OWNER_BYTES, OWNER_SHARE = 8 * 2**30, 0.25
-#: Share of the memory that the GPU may have where the host did not say: up to this much memory,
-#: and above. From recorded values of Metal's recommended working set.
-SMALL_MEMORY = 36 * 2**30
-SMALL_LIMIT, LARGE_LIMIT = 2 / 3, 3 / 4
 #: The system's words on memory.
 PRESSURE_WARNING, PRESSURE_CRITICAL = 2, 4

@@ -67,10 +67,12 @@ def gpu_limit(memory: Memory) -> int | None:
     """
     if memory.wired_limit_bytes:
         return memory.wired_limit_bytes
-    if memory.total_bytes is None:
-        return None
-    small = memory.total_bytes <= 36 * 2**30
-    return memory.total_bytes * 2 // 3 if small else memory.total_bytes * 3 // 4
+    return None if memory.total_bytes is None else gpu_share(memory.total_bytes)
+
+
+def gpu_share(total: int) -> int:
+    """Return what macOS lets the GPU have of `total` bytes, unless its owner says otherwise."""
+    return total * 2 // 3 if total <= 36 * 2**30 else total * 3 // 4
 
 
 def merge(first: Telemetry, second: Telemetry) -> Telemetry:

@@ -76,11 +76,6 @@ class SshTransport:
         self._lock = threading.Lock()
 
     @property
-    def round_trip(self) -> float:
-        """Seconds that connecting the socket took: about one round trip."""
-        return self._connection.round_trip if self._connection is not None else 0.0
-
-    @property
     def alive(self) -> bool:
         """Whether there is a connection, as far as is known."""
         return self._connection is not None and self._connection.alive
