@@ -19,10 +19,10 @@ from .outputs import Publisher, Rendering
 from .pool import Pool
 from .reach import Reach
 from .reading import names_read
-from .run import Result, attach, run_cell
 from .screening import screen_for
 from .settings import Settings
 from .verdicts import add_hint, error_of
+from .way import Result, attach, run_cell
 from .wire.errors import MacGPUError, RemoteError, ShownError
 from .wire.plain import plain
 from .wire.values.remote import RemoteValue

@@ -6,7 +6,7 @@ import builtins
 from typing import TYPE_CHECKING, Any
 
 from .gathering import gather
-from .run import read, wish_for
+from .way import read, wish_for
 from .wire.values.refusals import type_name
 from .wire.values.remote import format_size
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from .cell import Cell, Dialect
 from .interrupts import Interrupts
 from .options import CellOptions
-from .run import run_cell
+from .way import run_cell
 from .wire.errors import WorkerError
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from .words import shown
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .run import Result
+    from .way import Result
 
 _MISSING = {"NameError", "UndefinedVariableError"}
 #: What a magic line takes as it is.

@@ -14,8 +14,8 @@ from jupyter_macgpu.interrupts import Interrupts
 from jupyter_macgpu.options import CellOptions
 from jupyter_macgpu.pool import Pool
 from jupyter_macgpu.reach import Reach, nobody_to_ask
-from jupyter_macgpu.run import Result, run_cell
 from jupyter_macgpu.transport.local import LocalTransport
+from jupyter_macgpu.way import Result, run_cell
 from jupyter_macgpu.wire.errors import MacGPUError, RunUnknown
 
 if TYPE_CHECKING:

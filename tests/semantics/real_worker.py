@@ -11,7 +11,7 @@ from jupyter_macgpu.interrupts import Interrupts
 from jupyter_macgpu.options import CellOptions
 from jupyter_macgpu.pool import Pool
 from jupyter_macgpu.reach import Reach, nobody_to_ask
-from jupyter_macgpu.run import run_cell
+from jupyter_macgpu.way import run_cell
 from jupyter_macgpu.wire import messages as m
 
 from .runner import Notebook, Outcome

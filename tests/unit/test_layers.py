@@ -31,7 +31,7 @@ FLOORS = [
     {"folder"},
     {"getting", "putting"},
     {"pool", "submission"},
-    {"run", "runs"},
+    {"runs", "way"},
     {"trial"},
     {"applying", "doctor", "overview", "preview", "verdicts", "verifying"},
     {"closing", "keyline"},
