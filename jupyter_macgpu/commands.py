@@ -15,6 +15,7 @@ from .overview import STATUS_COLUMNS as STATUS_COLUMNS
 from .overview import status as status
 from .placement import Wish, named
 from .putting import put
+from .standing import span
 from .verifying import COLUMNS as VERIFY_COLUMNS
 from .verifying import verify
 from .wire.errors import InputError, MacGPUError
@@ -49,13 +50,19 @@ def table(rows: Sequence[dict[str, Any]], columns: Sequence[str], empty: str) ->
     )
 
 
-RUN_COLUMNS = ("id", "name", "host", "state", "place", "seconds", "notebook")
+RUN_COLUMNS = ("id", "name", "host", "state", "place", "starts", "seconds", "notebook")
 
 
 def runs_table(rows: Sequence[dict[str, Any]]) -> str:
     """Return a list of runs as text."""
     shown = [
-        {**row, "id": row["run"][:8], "seconds": f"{row['age'] or 0:.0f}", "notebook": _short(row)}
+        {
+            **row,
+            "id": row["run"][:8],
+            "starts": "" if row["wait"] is None else f"in {span(row['wait'])}",
+            "seconds": f"{row['age'] or 0:.0f}",
+            "notebook": _short(row),
+        }
         for row in rows
     ]
     return table(shown, RUN_COLUMNS, "No runs are known.")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from .fetching import SILENCE, bring
 from .sending import Upload
+from .standing import span
 from .wire import messages as m
 from .wire.errors import (
     ALL_KEPT,
@@ -358,7 +359,7 @@ def _refusal(refused: m.Refused, host: str) -> RunRefused:
         age = float(refused.detail.get("age", 0.0))
         return RunRefused(
             f"Run {run} of this cell is still {refused.detail.get('state')} on {host}"
-            f" ({_minutes(age)}).",
+            f" ({span(age)}).",
             known="The cell was not started a second time.",
             next=f"%macgpu attach {run}, %macgpu cancel {run}, or run the cell with --again.",
         )
@@ -372,7 +373,3 @@ def _refusal(refused: m.Refused, host: str) -> RunRefused:
         f"{host} refuses the cell: {refused.text}.",
         next="Mend what it names, then run the cell again.",
     )
-
-
-def _minutes(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

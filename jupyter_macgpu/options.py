@@ -17,6 +17,7 @@ from .scheduling.affinity import MAX_SCORE
 from .scheduling.labels import SelectorError
 from .scheduling.selectors import Selector, parse_selector
 from .scheduling.taints import Toleration, parse_toleration
+from .wire.order import LEAST, MOST, STEP
 from .words import OptionError, Word, pointed_at, shown, split
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -48,6 +49,8 @@ class CellOptions:
         Seconds of running time after which the run is stopped; None sets no limit.
     wait
         Seconds in the queue after which the cell gives up; None waits.
+    priority
+        What its place in the queue is worth, see `wire.order`; None is 0.
     cpu
         Whether the cell goes without a GPU.
     again
@@ -77,6 +80,7 @@ class CellOptions:
     outputs: tuple[str, ...] | None = None
     timeout: float | None = None
     wait: float | None = None
+    priority: int | None = None
     cpu: bool = False
     again: bool = False
     yes: bool = False
@@ -221,6 +225,13 @@ def _memory(text: str) -> int:
     return size
 
 
+def _priority(text: str) -> int:
+    if not re.fullmatch(r"[+-]?[0-9]{1,3}", text) or not LEAST <= int(text) <= MOST:
+        remedy = "Write --priority 2, or --priority -2 to let others go first."
+        raise Unreadable(f"a priority is a whole number from {LEAST} to {MOST}", remedy)
+    return int(text)
+
+
 CELL_OPTIONS: tuple[Option, ...] = (
     Option(names=("--on",), field="on", value="HOST", read=_host, help="run on this host"),
     Option(
@@ -252,6 +263,13 @@ CELL_OPTIONS: tuple[Option, ...] = (
         value="TIME",
         read=read_duration,
         help="give up after this time in the queue",
+    ),
+    Option(
+        names=("--priority",),
+        field="priority",
+        value="N",
+        read=_priority,
+        help=f"go before others, or behind: {LEAST} to {MOST}; each counts as {STEP / 60:g} min",
     ),
     Option(names=("--cpu",), field="cpu", help="run without a GPU, and take no GPU slot"),
     Option(names=("--again",), field="again", help="run although the cell's last run lives"),
@@ -313,7 +331,6 @@ _NOT_YET = (
     "--engine",
     "--env",
     "--hosts",
-    "--priority",
     "--retry",
     "--sweep",
     "--verify",

@@ -47,6 +47,7 @@ class KnownRun:
             "host": self.session.host.name,
             "state": self.row["state"],
             "place": self.row.get("position"),
+            "wait": self.row.get("wait"),
             "age": self.row.get("age"),
             "notebook": origin.get("notebook") or "",
             "cell": origin.get("cell") or "",

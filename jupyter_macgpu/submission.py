@@ -62,6 +62,7 @@ def submission(
             "wait": options.wait,
             "mem": options.mem,
             "cpu": options.cpu,
+            "priority": options.priority,
             "again": options.again,
             "name": options.name,
         },

@@ -9,10 +9,12 @@ record of a step stands before the step.
 from __future__ import annotations
 
 from collections import defaultdict, deque
+from dataclasses import replace
 from typing import Any
 
 from ..wire import messages as m
 from . import effects as e
+from .estimates import estimated_wait, roughly
 from .leases import Leases, Waiting
 from .records import Run, Session
 
@@ -59,18 +61,31 @@ class Book:
         self._live = {name: run for name, run in known if run.live and name in self.runs}
         return list(self._live.values())
 
-    def wait(self, run: Run) -> None:
-        """Put a run into the queue."""
-        self.leases.ask(asking(run))
+    def wait(self, run: Run, now: float) -> None:
+        """Put a run into the queue; after a restart of the supervisor, at its old place."""
+        asked = run.detail.get("asked", now) if run.detail.get("boot") == self.boot else now
+        self.leases.ask(replace(asking(run), since=min(asked, now)))
+
+    def lasted(self, kind: str, now: float) -> list[float]:
+        """Return the seconds that each run which holds a slot of a kind has lasted."""
+        holding = [self.runs[run] for run in self.leases.holding(kind)]
+        return [now - run.since if run.state == "started" else 0.0 for run in holding]
+
+    def estimate(self, run: Run, position: int | None, now: float) -> float | None:
+        """Return in how many seconds a waiting run is expected to begin; None is unknown."""
+        if position is None or self.leases.bounds.closed:
+            return None
+        slots = self.leases.slots.get(run.kind, 1)
+        return estimated_wait(slots, self.lasted(run.kind, now), position, self.took[run.kind])
 
     def accept(self, run: Run, now: float, client: int | None = None) -> None:
         """Note that all of a run is here; it waits from now on."""
         run.detail.pop("from", None)
         run.become("accepted", now)
-        run.detail["boot"] = self.boot
-        entry = {"run": run.run, "state": "accepted", "detail": {"boot": self.boot}}
-        self.do(e.Log(entry=entry))
-        self.wait(run)
+        kept = {"boot": self.boot, "asked": round(now, 3)}
+        run.detail |= kept
+        self.do(e.Log(entry={"run": run.run, "state": "accepted", "detail": kept}))
+        self.wait(run, now)
         self.schedule(now)
         if client is not None:
             self.follow(client, run, 0)
@@ -91,18 +106,24 @@ class Book:
                 session.worker, session.reason = "starting", ""
                 environment = session.environment
                 self.do(e.StartWorker(session=session.session, environment=environment))
-        for place, run_id in enumerate(self.leases.waiting()):
-            self.queue(self.runs[run_id], place, now)
+        self.places(now)
 
-    def queue(self, run: Run, place: int, now: float) -> None:
+    def places(self, now: float) -> None:
+        """Tell those that wait their place, where it or what is to be said of it has changed."""
+        for run_id in self.leases.waiting():
+            self.queue(self.runs[run_id], now)
+
+    def queue(self, run: Run, now: float) -> None:
         """Note a run's place in the queue."""
         if run.state == "accepted":
             run.become("queued", now)
             self.do(e.Log(entry={"run": run.run, "state": "queued"}, durable=True))
-        reason = self.leases.reason(run.run)
-        if (run.detail.get("place"), run.detail.get("reason", "")) != (place, reason):
-            run.detail |= {"place": place, "reason": reason}
-            self.tell(run, {"reason": reason})
+        place = self.leases.position(run.run)
+        wait = roughly(self.estimate(run, place, now))
+        said = {"place": place, "wait": wait, "reason": self.leases.reason(run.run)}
+        if any(run.detail.get(key, "") != value for key, value in said.items()):
+            run.detail |= said
+            self.tell(run, {"reason": said["reason"]})
 
     def start(self, run: Run, session: Session, now: float) -> None:
         """Have a session's worker execute a run that holds a slot."""
@@ -173,8 +194,8 @@ class Book:
         self.do(e.Log(entry=entry))
 
     def _leave_queue(self, run: Run) -> None:
-        run.detail.pop("place", None)
-        run.detail.pop("reason", None)
+        for said in ("place", "wait", "reason"):
+            run.detail.pop(said, None)
 
     def holder(self, session_id: str) -> Run | None:
         """Return the run of a session that holds a slot."""
@@ -216,6 +237,7 @@ class Book:
                 epoch=run.epoch,
                 state=run.state,
                 position=self.leases.position(run.run),
+                wait=run.detail.get("wait"),
                 detail={"asking": run.asking, "reason": run.detail.get("reason", "")},
             )
         )
@@ -229,6 +251,7 @@ class Book:
                 epoch=run.epoch,
                 state=run.state,
                 position=position,
+                wait=run.detail.get("wait"),
                 detail=detail or {},
             )
         )
@@ -264,4 +287,6 @@ class Book:
 
 def asking(run: Run) -> Waiting:
     """Return what a run asks the leases for."""
-    return Waiting(run=run.run, session=run.session, kind=run.kind, mem=run.mem)
+    return Waiting(
+        run=run.run, session=run.session, kind=run.kind, mem=run.mem, priority=run.priority
+    )

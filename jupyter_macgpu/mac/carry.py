@@ -268,6 +268,7 @@ class Carrier:
                 epoch=effect.epoch,
                 state=effect.state,
                 position=effect.position,
+                wait=effect.wait,
                 offset=follower.position,
                 detail={**effect.detail, "end": journal.end},
             )
@@ -282,6 +283,7 @@ class Carrier:
                         epoch=effect.epoch,
                         state=effect.state,
                         position=effect.position,
+                        wait=effect.wait,
                         detail=effect.detail,
                     )
                 )

@@ -86,6 +86,7 @@ class Follow(Effect):
     epoch: int
     state: str
     position: int | None = None
+    wait: float | None = None
     detail: dict[str, Any] = field(default_factory=dict)
 
 
@@ -97,6 +98,7 @@ class Tell(Effect):
     epoch: int
     state: str
     position: int | None = None
+    wait: float | None = None
     detail: dict[str, Any] = field(default_factory=dict)
 
 

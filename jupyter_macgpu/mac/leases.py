@@ -3,27 +3,48 @@
 Runs on the Mac. Only Python and `wire` may be imported here.
 
 A slot is the right to run one cell on the GPU; ``cpu`` work has slots of its own, so that it never
-waits for the GPU. First come, first served; a run whose session is busy lets others pass, since its
-worker can take one cell at a time anyway. What the administrator and the owner allow (`Bounds`) is
-asked last; a run that they hold back lets nobody pass, or one that needs much memory would starve.
+waits for the GPU. The queue is in the order of `wire.order`; a run whose session is busy lets
+others pass, since its worker can take one cell at a time anyway. What the administrator and the
+owner allow (`Bounds`) is asked last; a run that they hold back lets nobody pass, or one that needs
+much memory would starve.
 """
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from ..wire.order import Place
 from .bounds import Bounds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """One run that waits for a slot, and the bytes of memory that it asks for."""
+    """One run that waits for a slot.
+
+    Attributes
+    ----------
+    mem
+        The bytes of memory that it asks for.
+    since
+        When it began to wait, in seconds of the supervisor's monotonic clock.
+    number
+        Which one it is of all that have asked.
+    """
 
     run: str
     session: str
     kind: str
     mem: int = 0
+    priority: int = 0
+    since: float = 0.0
+    number: int = 0
+
+    @property
+    def place(self) -> Place:
+        """Its place in the queue."""
+        return Place(since=self.since, priority=self.priority, number=self.number)
 
 
 class Leases:
@@ -45,6 +66,7 @@ class Leases:
         self.bounds = Bounds()
         self._held: dict[str, Waiting] = {}
         self._queue: list[Waiting] = []
+        self._asked = 0
 
     @property
     def slots(self) -> dict[str, int]:
@@ -53,8 +75,10 @@ class Leases:
         return self._slots if gpu is None else {**self._slots, "gpu": gpu}
 
     def ask(self, waiting: Waiting) -> None:
-        """Put a run at the end of the queue."""
-        self._queue.append(waiting)
+        """Put a run into the queue, behind all that go before it."""
+        self._asked += 1
+        waiting = replace(waiting, number=self._asked)
+        insort(self._queue, waiting, key=lambda each: each.place.order)
 
     def hold(self, waiting: Waiting) -> None:
         """Note a run that holds its slot already: one that was found running."""
@@ -112,9 +136,9 @@ class Leases:
         """Return the runs in the queue, first one first."""
         return [waiting.run for waiting in self._queue]
 
-    def holding(self) -> list[str]:
-        """Return the runs that hold a slot."""
-        return list(self._held)
+    def holding(self, kind: str | None = None) -> list[str]:
+        """Return the runs that hold a slot, of any kind or of one."""
+        return [run for run, held in self._held.items() if kind in (None, held.kind)]
 
 
 def _held_back(held: Collection[Waiting], waiting: Waiting, bounds: Bounds) -> str:

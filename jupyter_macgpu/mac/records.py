@@ -59,6 +59,11 @@ class Run:
         """The bytes of memory that the run asks for; 0 if it says nothing."""
         return self.options.get("mem") or 0
 
+    @property
+    def priority(self) -> int:
+        """What the run says of its place in the queue; see `wire.order`."""
+        return self.options.get("priority") or 0
+
     def become(self, state: str, now: float) -> None:
         """Go to `state`.
 
@@ -91,6 +96,7 @@ class Run:
             "state": self.state,
             "epoch": self.epoch,
             "position": position,
+            "wait": self.detail.get("wait"),
             "age": round(max(0.0, now - self.since), 3),
             "final": self.state in FINAL,
             "collected": self.collected,

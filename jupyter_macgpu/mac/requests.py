@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..wire import messages as m
 from ..wire.bundle import digest_of
+from ..wire.order import LEAST, MOST
 from . import effects as e
 from .bounds import refusal
 from .records import Run, Session, folder_of
@@ -297,6 +298,9 @@ def _flaw(message: m.Submit) -> str:
     mem = message.options.get("mem")
     if mem is not None and (type(mem) is not int or mem < 0):
         return "mem is a number of bytes"
+    priority = message.options.get("priority")
+    if priority is not None and (type(priority) is not int or not LEAST <= priority <= MOST):
+        return f"a priority is a whole number from {LEAST} to {MOST}"
     if not isinstance(message.options.get("engine", ""), str):
         return "an engine is a name"
     python = message.environment.get("python", "")

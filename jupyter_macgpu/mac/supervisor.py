@@ -172,6 +172,7 @@ class Supervisor:
         """Look at what is due. Called about once a second."""
         for run in self._book.live():
             self._check_limits(run, now)
+        self._book.places(now)
         for session in self._book.sessions.values():
             limit = IDLE_HOLDING if session.values else IDLE_EMPTY
             if self._book.is_idle(session) and now - session.idle_since > limit:
@@ -290,7 +291,7 @@ class Supervisor:
             elif run.state == "receiving":
                 self._book.drop(run)
             else:
-                self._book.wait(run)
+                self._book.wait(run, now)
         self._book.schedule(now)
         return self._book.done()
 

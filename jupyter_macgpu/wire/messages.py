@@ -117,7 +117,8 @@ class Submit(Message):
     origin
         ``{notebook, cell, kernel}``: where the cell stands.
     options
-        ``timeout`` and ``wait`` in seconds, ``mem`` in bytes, ``cpu``, ``again``, ``name``;
+        ``timeout`` and ``wait`` in seconds, ``mem`` in bytes, ``cpu``, ``priority`` as
+        `order.Place` has it, ``again``, ``name``;
         ``engine``, who gave the work out.
     rank
         Why this host was chosen, stored with the run.
@@ -143,6 +144,8 @@ class RunState(Message):
     position
         In state ``queued``: how many runs are before it. What holds it back beside these
         stands in `detail` as ``reason``.
+    wait
+        In state ``queued``: in how many seconds it is expected to begin; None is unknown.
     offset
         In the answer to `Submit` or `Attach`: journal offset of the first record that
         will be sent. None in every later one.
@@ -152,6 +155,7 @@ class RunState(Message):
     epoch: int
     state: str
     position: int | None = None
+    wait: float | int | None = None
     offset: int | None = None
     detail: dict[str, Any] = field(default_factory=dict)
 

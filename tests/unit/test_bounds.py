@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from jupyter_macgpu.mac import effects as e
 from jupyter_macgpu.mac.bounds import Bounds, bounds_of, refusal
+from jupyter_macgpu.mac.estimates import estimated_wait
 from jupyter_macgpu.mac.leases import Leases, Waiting
-from jupyter_macgpu.mac.queues import estimated_wait
 from jupyter_macgpu.wire import messages as m
 from jupyter_macgpu.wire.policy import HostPolicy, Limits
 from tests.unit.supervisor_stage import (

@@ -43,6 +43,8 @@ GOOD_LINES = {
         on="gpu-type=metal,chip in (m2-ultra, m3-ultra)"
     ),
     "--profile train --mem 24GB": CellOptions(profile="train", mem=24 * 10**9),
+    "--priority -3": CellOptions(priority=-3),
+    "--priority=+2": CellOptions(priority=2),
     "--mem=1.5GiB": CellOptions(mem=3 * 2**29),
     "--tolerate apple.com/gpu --tolerate spot=yes:NoExecute": CellOptions(
         tolerate=(
@@ -126,6 +128,8 @@ BAD_LINES = {
     "--prefer room=lab:0": ("from 1 to 100", "room=lab:50"),
     "--prefer room=lab:9999999999999": ("from 1 to 100", "room=lab:50"),
     "--prefer :50": ("a label is missing", "room=lab:50"),
+    "--priority 6": ("from -5 to 5", "--priority 2"),
+    "--priority high": ("a whole number", "--priority 2"),
     "--noblock": ("--noblock is not an option", "waited for"),
 }
 
@@ -142,7 +146,7 @@ def test_a_bad_line_is_answered_with_the_mistake_and_the_way_out(line: str) -> N
 
 
 LATER = """
-    --env --with --detach --after --at --priority --retry --sweep
+    --env --with --detach --after --at --retry --sweep
     --hosts --engine --verify
     """.split()
 

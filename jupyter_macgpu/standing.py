@@ -1,0 +1,37 @@
+"""Where a cell stands in a queue, in words. Pure."""
+
+from __future__ import annotations
+
+from .wire.plain import plain_line
+
+
+def standing(
+    position: int | None, wait: float | None = None, reason: str = "", where: str = ""
+) -> str:
+    """Return what is said of a cell that waits.
+
+    Parameters
+    ----------
+    position
+        How many runs are before it; None is unknown.
+    wait
+        In how many seconds it is expected to begin; None is unknown.
+    reason
+        What holds it back beside these.
+    where
+        The hosts that it waits on, if there are several.
+    """
+    parts = [f"waiting for a free slot{where and f' on {where}'}"]
+    if position is not None:
+        parts.append(f"{position} before this one" if position > 0 else "next in line")
+    if wait is not None and wait > 0:
+        parts.append(f"starts in about {span(wait)}")
+    text = ", ".join(parts)
+    return f"{text}; {plain_line(reason)}" if reason else text
+
+
+def span(seconds: float) -> str:
+    """Return a span of time as a person says it: ``40 s``, ``12 min``, ``3 h``."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
