@@ -45,6 +45,8 @@ class Cell:
         Its execution count.
     cell
         Its id in the notebook; ``""`` where the front end gives none.
+    headed
+        Whether a line of the magic's own stands above the source; sticky mode has none.
     kernel
         The kernel's id, with `cell` and the notebook's name the run's origin.
     """
@@ -54,4 +56,5 @@ class Cell:
     count: int
     cell: str = ""
     kernel: str = ""
+    headed: bool = True
     dialect: Dialect

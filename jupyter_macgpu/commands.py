@@ -256,6 +256,26 @@ def _files(extension: Extension, command: Command) -> None:
     _answer(extension, command, rows, table(lines, ("path", "size", "age"), empty))
 
 
+def _on(extension: Extension, _command: Command) -> None:
+    extension.sticky.on = True
+    extension.notice(
+        "macgpu: every following cell runs elsewhere, until %macgpu off; "
+        "a cell that begins with %%local runs here"
+    )
+
+
+def _off(extension: Extension, _command: Command) -> None:
+    extension.sticky.on = False
+    extension.notice("macgpu: cells run here again, unless they begin with %%macgpu")
+
+
+def _defaults(extension: Extension, command: Command) -> None:
+    if command.said or command.clear:
+        extension.defaults = command.said
+    said = extension.defaults
+    extension.notice(f"macgpu: every cell takes {said}" if said else "macgpu: no defaults are set")
+
+
 _IN_NOTEBOOK: dict[str, Callable[[Extension, Command], object]] = {
     "status": _status,
     "describe": _describe,
@@ -270,6 +290,9 @@ _IN_NOTEBOOK: dict[str, Callable[[Extension, Command], object]] = {
     "rm": _rm,
     "values": _values,
     "free": _free,
+    "on": _on,
+    "off": _off,
+    "defaults": _defaults,
     "put": _put,
     "get": _get,
     "files": _files,

@@ -13,7 +13,7 @@ from .cell import Cell, Dialect
 from .fleet.watching import FleetFile
 from .interrupts import counted
 from .ledger import Ledger
-from .notebook import RunningCell, kernel_id, notebook_name
+from .notebook import RunningCell, asked_by_front_end, kernel_id, notebook_name
 from .options import CellOptions, parse_cell
 from .outputs import Publisher, Rendering
 from .pool import Pool
@@ -21,6 +21,7 @@ from .reach import Reach
 from .reading import names_read
 from .screening import screen_for
 from .settings import Settings
+from .sticky import Sticky, refuse_own_lines
 from .verdicts import add_hint, error_of
 from .way import Result, attach, run_cell
 from .wire.errors import MacGPUError, RemoteError, ShownError
@@ -50,6 +51,9 @@ class Extension:
         self.running = RunningCell()
         self.rendering = Rendering(shell)
         self.settings = Settings()
+        self.sticky = Sticky(lambda: asked_by_front_end(shell))
+        #: Options that every cell of this notebook takes, as typed.
+        self.defaults = ""
         self._ledger = Ledger()
         self._fleet = FleetFile()
         self._pool: Pool | None = None
@@ -67,7 +71,7 @@ class Extension:
 
         return Dialect(
             flags=self.shell.compile.flags,
-            transform=self.shell.transform_cell,
+            transform=self.sticky.aside(self.shell.transform_cell),
             number_of=names.get,
             register_source=register,
         )
@@ -101,6 +105,9 @@ class Extension:
         """Begin to listen to the shell."""
         self.shell.events.register("pre_run_cell", self.running.began)
         self.shell.events.register("post_execute", self.release)
+        self.shell.input_transformers_cleanup.append(self.sticky)
+        self.shell.events.register("pre_execute", self.sticky.began)
+        self.shell.events.register("post_execute", self.sticky.ended)
         self.shell.set_custom_exc((ShownError,), _show_nothing)
         RemoteValue.resolver = self.fetch
         atexit.register(self.close)
@@ -110,6 +117,9 @@ class Extension:
         """Leave the shell as it was."""
         self.shell.events.unregister("pre_run_cell", self.running.began)
         self.shell.events.unregister("post_execute", self.release)
+        self.shell.input_transformers_cleanup.remove(self.sticky)
+        self.shell.events.unregister("pre_execute", self.sticky.began)
+        self.shell.events.unregister("post_execute", self.sticky.ended)
         self.rendering.restore()
         atexit.unregister(self.close)
         self.close()
@@ -138,7 +148,9 @@ class Extension:
         RemoteError
             What the cell itself raised.
         """
-        options = parse_cell(line)
+        options = parse_cell(line, self.defaults)
+        if self.sticky.on:
+            refuse_own_lines(body)
         self.tell_of_fleet()
         cell = Cell(
             source=body,
@@ -146,6 +158,7 @@ class Extension:
             count=self.shell.displayhook.prompt_count,
             cell=self.running.cell,
             kernel=kernel_id(self.shell),
+            headed=not self.sticky.took(body),
             dialect=self.dialect,
         )
         if options.dry_run:
@@ -295,21 +308,22 @@ class Extension:
                 )
 
     def _plain(self, body: str) -> str:
-        """Return the body as plain Python, which begins on the line after the magic's own.
+        """Return the body as plain Python, which begins on the line after the magic's own, if any.
 
         A syntax error is found here, before anything is sent, at the line that the user sees.
         """
-        shell = self.shell
+        shell, transform = self.shell, self.dialect.transform
+        above = "" if self.sticky.took(body) else "\n"
         code: str = ""
         try:
-            code = "\n" + shell.transform_cell(body)
-            names_read(code, flags=shell.compile.flags, transform=shell.transform_cell)
+            code = above + transform(body)
+            names_read(code, flags=shell.compile.flags, transform=transform)
         except SyntaxError as error:
             if not code and error.lineno is not None:
                 # It was found before the line was put in front.
-                error.lineno += 1
+                error.lineno += len(above)
             number = shell.displayhook.prompt_count
-            error.filename = shell.compile.cache(code or "\n" + body, number, raw_code=body)
+            error.filename = shell.compile.cache(code or above + body, number, raw_code=body)
             lines = shell.SyntaxTB.structured_traceback(type(error), error, None)
             raise RemoteError.rebuilt(type(error).__name__, str(error), lines) from None
         return code

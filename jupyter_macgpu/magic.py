@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from IPython.core.magic import Magics, line_cell_magic, magics_class
+from IPython.core.magic import Magics, cell_magic, line_cell_magic, magics_class
 
 from . import commands
 from .extension import Extension
+from .sticky import LOCAL
 from .verbs import parse_verb
+from .words import OptionError, shown
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -35,6 +37,17 @@ class MacGPUMagics(Magics):
             return self.extension.cell(line, cell)
         return commands.in_notebook(self.extension, parse_verb(line))
 
+    @cell_magic
+    def local(self, line: str, _body: str) -> None:
+        """Run this cell here, in spite of %macgpu on.
+
+        Sticky mode takes the line off before IPython sees it; this is for who asks what it does,
+        and for what stands on the line.
+        """
+        raise OptionError(
+            f"%%local takes nothing on its line: {shown(line)}.", next="Write %%local alone."
+        )
+
 
 def load(shell: InteractiveShell) -> None:
     """Register the magics. Called by ``%load_ext``."""
@@ -46,7 +59,7 @@ def load(shell: InteractiveShell) -> None:
 def unload(shell: InteractiveShell) -> None:
     """Take the magics away again. Called by ``%unload_ext``."""
     magics = shell.magics_manager.registry.pop(MacGPUMagics.__name__, None)
-    for kind in ("line", "cell"):
-        shell.magics_manager.magics[kind].pop("macgpu", None)
+    for kind, name in (("line", "macgpu"), ("cell", "macgpu"), ("cell", LOCAL)):
+        shell.magics_manager.magics[kind].pop(name, None)
     if isinstance(magics, MacGPUMagics):
         magics.extension.unload()

@@ -27,6 +27,20 @@ def kernel_id(shell: InteractiveShell) -> str:
     return os.path.basename(path).removeprefix("kernel-").removesuffix(".json")  # noqa: PTH119
 
 
+def asked_by_front_end(shell: InteractiveShell) -> bool:
+    """Say whether the front end runs something of its own now, such as a variable inspector.
+
+    It asks for no place in the history; what a user types has one.
+    """
+    kernel = getattr(shell, "kernel", None)
+    if kernel is None:
+        return False
+    parent = kernel.get_parent() or {}
+    content = parent.get("content") or {}
+    is_request = (parent.get("header") or {}).get("msg_type") == "execute_request"
+    return is_request and (bool(content.get("silent")) or not content.get("store_history", True))
+
+
 class RunningCell:
     """Remembers the id of the cell that is running, from IPython's own events."""
 

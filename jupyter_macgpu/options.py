@@ -94,13 +94,15 @@ class CellOptions:
     mem: int | None = None
 
 
-def parse_cell(line: str) -> CellOptions:
+def parse_cell(line: str, defaults: str = "") -> CellOptions:
     """Read what stands behind ``%%macgpu``.
 
     Parameters
     ----------
     line
         The rest of the magic's own line; the cell's body is not looked at.
+    defaults
+        Options that count where the line does not give them itself.
 
     Raises
     ------
@@ -110,6 +112,8 @@ def parse_cell(line: str) -> CellOptions:
     fields, others = CELL_GRAMMAR.read(split(line))
     if others:
         raise _stray_word(others[0], line)
+    if defaults:
+        fields = CELL_GRAMMAR.read(split(defaults))[0] | fields
     return CellOptions(**fields)  # type: ignore[arg-type]  # the table's readers type them
 
 

@@ -76,7 +76,8 @@ def _description(
 ) -> dict[str, Any]:
     return {
         "source": cell.source,
-        "code": cell.code.removeprefix("\n"),
+        "code": cell.code.removeprefix("\n") if cell.headed else cell.code,
+        "headed": cell.headed,
         "execution_count": cell.count,
         "cell_id": cell.cell,
         "names": list(inputs.capture.names),

@@ -53,6 +53,7 @@ _SHOW_LABELS = Option(names=("--show-labels",), field="show_labels", help="show 
 _WIDE = Option(names=("-o",), field="wide", value="wide", read=_width, help="show more of each")
 _WATCH = Option(names=("--watch",), field="watch", help="show it again and again, in a shell")
 _DETACHED = Option(names=("--detached",), field="detached", help="look after the login's end")
+_CLEAR = Option(names=("--clear",), field="clear", help="take what was set away")
 _COLLECT = Option(names=("--collect",), field="collect", help="say what was found then")
 
 
@@ -120,9 +121,13 @@ class Command:
         Whether labels are shown, more columns, and again and again.
     cell
         The options of the cell that is asked about.
+    said
+        The same options as they were typed.
     fleet, seed, once
         How many simulated Macs are wanted, the seed of their weather, and whether they are to be
         shown once.
+    clear
+        Whether what was set is to be taken away.
     """
 
     verb: str
@@ -143,9 +148,11 @@ class Command:
     wide: bool = False
     watch: bool = False
     cell: CellOptions | None = None
+    said: str = ""
     fleet: int | None = None
     seed: int = 0
     once: bool = False
+    clear: bool = False
 
 
 def parse_verb(line: str) -> Command:
@@ -206,9 +213,19 @@ def _parse(words: Sequence[Word], verbs: Mapping[str, Verb], door: str) -> Comma
     _check(arguments, verb, f"{door} {name}")
     if about_cell:
         own = {option.field: fields.pop(option.field, False) for option in verb.options}
-        fields = {"cell": CellOptions(**fields), **own}  # type: ignore[arg-type]  # as below
+        own_names = {name for option in verb.options for name in option.names}
+        said = " ".join(_as_typed(word) for word in words[1:] if word.text not in own_names)
+        fields = {"cell": CellOptions(**fields), "said": said, **own}  # type: ignore[arg-type]
     # The table's readers type them.
     return Command(verb=name, arguments=arguments, **fields)  # type: ignore[arg-type]
+
+
+def _as_typed(word: Word) -> str:
+    """Return a word with quotes around it where it needs some: one kind of them is not in it."""
+    if not word.quoted and not any(c.isspace() or c in "'\"" for c in word.text):
+        return word.text
+    quote = "'" if "'" not in word.text else '"'
+    return f"{quote}{word.text}{quote}"
 
 
 def _check(arguments: tuple[str, ...], verb: Verb, command: str) -> None:
@@ -291,6 +308,13 @@ VERBS: dict[str, Verb] = {
     "free": Verb(help="drop values that stay on the host; without names, all", takes="[NAME...]"),
     "restart": Verb(help="end the worker and start a fresh one", options=(_YES,)),
     "config": Verb(help="show or change settings of this notebook", takes="[KEY[=VALUE]...]"),
+    "on": Verb(help="run every following cell elsewhere; %%local opts out"),
+    "off": Verb(help="run cells here again"),
+    "defaults": Verb(
+        help="show or set what every cell's first line takes in this notebook",
+        takes=_CELL,
+        options=(_CLEAR,),
+    ),
     "put": Verb(
         help="put files and folders beside this notebook's cells",
         takes="PATH...",
@@ -386,6 +410,6 @@ VERBS: dict[str, Verb] = {
 #: Verbs that later versions have. They are known, so that nobody looks for a typing error.
 _NOT_YET = frozenset(
     """
-    bootstrap defaults detach device du env off on uninstall upgrade usage
+    bootstrap detach device du env uninstall upgrade usage
     """.split()
 )

@@ -44,13 +44,15 @@ def error_of(result: Result, shown: RemoteError | None) -> BaseException | None:
 
 
 def add_hint(error: BaseException, namespace: Mapping[str, Any], result: Result) -> None:
-    """Say how what the worker missed is shipped, if the notebook has it: a name, or a file.
+    """Say what the error itself does not: a limit that was reached, or how what is missing travels.
 
     A name that stands in a string only (``eval``, pandas' ``@limit``) is not seen in the
     cell's text.
     """
     if not isinstance(error, RemoteError):
         return
+    if result.summary.get("stopping") == "timeout" and result.state == "cancelled":
+        error.traceback.append(f"The run was stopped: {_late(result.summary)}.")
     missing = (result.summary.get("error") or {}).get("filename")
     if missing:
         error.traceback += file_hint(str(missing), result.host)
@@ -132,13 +134,16 @@ def _cancelled(run: str, host: str, summary: Mapping[str, Any], what: str) -> Ba
                 "The next cell starts a fresh worker.",
             ],
         )
-    late = str(summary.get("limit") or "its time limit had passed")
-    reason = late if stopping == "timeout" else what
+    reason = _late(summary) if stopping == "timeout" else what
     return RunCancelled(
         f"Run {run} on {host} was cancelled: {reason}.",
         known="It is over and will not be repeated.",
         next="Run the cell again, with a longer --timeout or --wait if that was the reason.",
     )
+
+
+def _late(summary: Mapping[str, Any]) -> str:
+    return str(summary.get("limit") or "its --timeout had passed")
 
 
 def _memory_hint(summary: Mapping[str, Any]) -> str:

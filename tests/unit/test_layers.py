@@ -21,7 +21,7 @@ FLOORS = [
     {"grammar"},
     {"amounts"},
     {"cell", "devices", "fleet", "gathering", "interrupts", "ledger", "notebook", "outputs"},
-    {"reading", "settings"},
+    {"reading", "settings", "sticky"},
     {"transport", "options"},
     {"engines", "environments", "inputs", "link", "placement", "reach", "verbs", "widgets"},
     {"lanes"},

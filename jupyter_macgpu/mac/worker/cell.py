@@ -27,6 +27,8 @@ class Cell:
         The cell without its ``%%macgpu`` line.
     code
         The same as plain Python, transformed where it was typed; None to transform it here.
+    headed
+        Whether a line of the magic's own stands above the source in the notebook.
     execution_count, cell_id
         The notebook's number and name for it.
     names
@@ -51,6 +53,7 @@ class Cell:
 
     source: str
     code: str | None
+    headed: bool
     execution_count: int
     cell_id: str | None
     names: tuple[str, ...]
@@ -91,6 +94,7 @@ def _described(said: dict[str, Any], stream: memoryview, buffers: tuple[memoryvi
     return Cell(
         source=said["source"],
         code=said.get("code"),
+        headed=bool(said.get("headed", True)),
         execution_count=int(said["execution_count"]),
         cell_id=said.get("cell_id"),
         names=tuple(said.get("names") or ()),

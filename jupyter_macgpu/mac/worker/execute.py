@@ -75,7 +75,7 @@ class Executor:
         with _environment(cell.environ), self._device(cell):
             self.asking.allow(cell.can_ask)
             outcome = await self.shell.run_user_cell(
-                cell.source, cell.code, cell.execution_count, cell.cell_id
+                cell.source, cell.code, cell.execution_count, cell.cell_id, headed=cell.headed
             )
         self.gate.end()
         self._leave_if_forked()

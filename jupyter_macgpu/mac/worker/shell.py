@@ -110,7 +110,7 @@ class ZMQInteractiveShell(InteractiveShell):
         return payloads
 
     async def run_user_cell(
-        self, source: str, code: str | None, count: int, cell_id: str | None
+        self, source: str, code: str | None, count: int, cell_id: str | None, *, headed: bool = True
     ) -> ExecutionResult:
         """Run one cell as ipykernel does.
 
@@ -124,7 +124,10 @@ class ZMQInteractiveShell(InteractiveShell):
             The number that the notebook shows at it.
         cell_id
             The notebook's name of it.
+        headed
+            Whether it has a first line of the magic's own in the notebook.
         """
+        head = FIRST_LINE if headed else ""
         self.execution_count = count
         self.last_error, self.failed_to_show = None, False
         broken = None
@@ -138,8 +141,8 @@ class ZMQInteractiveShell(InteractiveShell):
         result = None
         try:
             result = await self.run_cell_async(
-                FIRST_LINE + source,
-                transformed_cell=FIRST_LINE + transformed,
+                head + source,
+                transformed_cell=head + transformed,
                 preprocessing_exc_tuple=broken,
                 cell_id=cell_id,
             )
