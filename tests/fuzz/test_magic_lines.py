@@ -6,7 +6,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jupyter_macgpu.options import CELL_OPTIONS, CellOptions, parse_cell
-from jupyter_macgpu.verbs import VERBS, Command, parse_verb
+from jupyter_macgpu.verbs import Command, parse_verb
+from jupyter_macgpu.verbtable import VERBS
 from jupyter_macgpu.words import OptionError
 
 NAMES = [name for option in CELL_OPTIONS for name in option.names]

@@ -22,7 +22,7 @@ FLOORS = [
     {"amounts"},
     {"cell", "devices", "fleet", "gathering", "interrupts", "ledger", "notebook", "outputs"},
     {"reading", "settings", "sticky"},
-    {"transport", "options"},
+    {"transport", "options", "verbtable"},
     {"engines", "environments", "inputs", "link", "placement", "reach", "verbs", "widgets"},
     {"lanes"},
     {"fetching", "scouting", "sending", "statuses"},

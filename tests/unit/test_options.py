@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_macgpu import options, verbs
+from jupyter_macgpu import options, verbs, verbtable
 from jupyter_macgpu.options import CellOptions, Liking, parse_cell
 from jupyter_macgpu.scheduling.selectors import parse_selector
 from jupyter_macgpu.scheduling.taints import Toleration
@@ -202,7 +202,10 @@ GOOD_VERBS = {
     "describe studio --json": Command(verb="describe", arguments=("studio",), json=True),
     "where": Command(verb="where", cell=options.CellOptions()),
     "where --on studio --mem 2GB --json": Command(
-        verb="where", cell=options.CellOptions(on="studio", mem=2 * 10**9), json=True
+        verb="where",
+        cell=options.CellOptions(on="studio", mem=2 * 10**9),
+        said="--on studio --mem 2GB",
+        json=True,
     ),
     "why last": Command(verb="why", arguments=("last",)),
     "use room=lab": Command(verb="use", arguments=("room=lab",)),
@@ -318,5 +321,5 @@ def test_the_readme_lists_every_option_and_every_verb() -> None:
     text = README.read_text(encoding="utf-8")
     rows = set(re.findall(r"^\| `([^`]+)`", text, flags=re.MULTILINE))
     wanted = {f"{', '.join(o.names)} {o.value}".rstrip() for o in options.CELL_OPTIONS}
-    wanted |= {f"{name} {verb.takes}".rstrip() for name, verb in verbs.VERBS.items()}
+    wanted |= {f"{name} {verb.takes}".rstrip() for name, verb in verbtable.VERBS.items()}
     assert wanted <= rows
