@@ -15,8 +15,9 @@ from typing import Any
 from ..wire import messages as m
 from . import effects as e
 from .estimates import estimated_wait, roughly
-from .leases import Leases, Waiting
-from .records import Run, Session
+from .leases import Leases
+from .records import Run, Session, asking
+from .reservations import Reservations
 
 #: Runs whose running time counts for the estimate of a wait.
 RECENT = 50
@@ -36,6 +37,7 @@ class Book:
     def __init__(self, slots: dict[str, int], boot: str) -> None:
         self.boot = boot
         self.leases = Leases(slots)
+        self.reservations = Reservations(self)
         self.runs: dict[str, Run] = {}
         self.sessions: dict[str, Session] = {}
         self.clients: dict[int, m.Hello] = {}
@@ -63,20 +65,29 @@ class Book:
 
     def wait(self, run: Run, now: float) -> None:
         """Put a run into the queue; after a restart of the supervisor, at its old place."""
+        wanted = asking(run)
+        if self.reservations.take_over(run, wanted):
+            return
         asked = run.detail.get("asked", now) if run.detail.get("boot") == self.boot else now
-        self.leases.ask(replace(asking(run), since=min(asked, now)))
+        self.leases.ask(replace(wanted, since=min(asked, now)))
+
+    def holding(self, kind: str | None = None) -> list[Run]:
+        """Return the runs that hold a slot, of any kind or of one; reservations are no runs."""
+        held = (self.runs.get(run) for run in self.leases.holding(kind))
+        return [run for run in held if run is not None]
 
     def lasted(self, kind: str, now: float) -> list[float]:
-        """Return the seconds that each run which holds a slot of a kind has lasted."""
-        holding = [self.runs[run] for run in self.leases.holding(kind)]
-        return [now - run.since if run.state == "started" else 0.0 for run in holding]
+        """Return the seconds that each of those which hold a slot of a kind has lasted."""
+        runs = self.holding(kind)
+        lasted = [now - run.since if run.state == "started" else 0.0 for run in runs]
+        return lasted + [0.0] * (len(self.leases.holding(kind)) - len(runs))
 
-    def estimate(self, run: Run, position: int | None, now: float) -> float | None:
-        """Return in how many seconds a waiting run is expected to begin; None is unknown."""
+    def wait_for(self, kind: str, position: int | None, now: float) -> float | None:
+        """Return roughly in how many seconds one that waits may begin; None is unknown."""
         if position is None or self.leases.bounds.closed:
             return None
-        slots = self.leases.slots.get(run.kind, 1)
-        return estimated_wait(slots, self.lasted(run.kind, now), position, self.took[run.kind])
+        slots = self.leases.slots.get(kind, 1)
+        return roughly(estimated_wait(slots, self.lasted(kind, now), position, self.took[kind]))
 
     def accept(self, run: Run, now: float, client: int | None = None) -> None:
         """Note that all of a run is here; it waits from now on."""
@@ -93,9 +104,8 @@ class Book:
     def schedule(self, now: float) -> None:
         """Start what may start, and tell the others their place."""
         self.leases.grant()
-        for run_id in self.leases.holding():
-            run = self.runs[run_id]
-            if run.state == "started":
+        for run in self.holding():
+            if run.state not in ("accepted", "queued"):
                 continue
             session = self.sessions.setdefault(
                 run.session, Session(session=run.session, client="", notebook="")
@@ -110,8 +120,12 @@ class Book:
 
     def places(self, now: float) -> None:
         """Tell those that wait their place, where it or what is to be said of it has changed."""
+        for run_id in [*self.leases.waiting(), *self.leases.holding()]:
+            if run_id in self.reservations:
+                self.reservations.tell(run_id, now)
         for run_id in self.leases.waiting():
-            self.queue(self.runs[run_id], now)
+            if run_id in self.runs and run_id not in self.reservations:
+                self.queue(self.runs[run_id], now)
 
     def queue(self, run: Run, now: float) -> None:
         """Note a run's place in the queue."""
@@ -119,7 +133,7 @@ class Book:
             run.become("queued", now)
             self.do(e.Log(entry={"run": run.run, "state": "queued"}, durable=True))
         place = self.leases.position(run.run)
-        wait = roughly(self.estimate(run, place, now))
+        wait = self.wait_for(run.kind, place, now)
         said = {"place": place, "wait": wait, "reason": self.leases.reason(run.run)}
         if any(run.detail.get(key, "") != value for key, value in said.items()):
             run.detail |= said
@@ -199,8 +213,7 @@ class Book:
 
     def holder(self, session_id: str) -> Run | None:
         """Return the run of a session that holds a slot."""
-        held = (self.runs[run_id] for run_id in self.leases.holding())
-        return next((run for run in held if run.session == session_id), None)
+        return next((run for run in self.holding() if run.session == session_id), None)
 
     def running(self, session_id: str) -> Run | None:
         """Return the run that a session's worker is in."""
@@ -209,9 +222,7 @@ class Book:
 
     def is_idle(self, session: Session) -> bool:
         """Say whether a session's worker has nothing to do and nothing waiting."""
-        held = {self.runs[run].session for run in self.leases.holding()}
-        waiting = {self.runs[run].session for run in self.leases.waiting()}
-        return session.listens and session.session not in held | waiting
+        return session.listens and session.session not in self.leases.sessions()
 
     def retire(self, session: Session) -> None:
         """End a session that is idle."""
@@ -283,10 +294,3 @@ class Book:
         """Return the effects so far, and begin anew."""
         todo, self._todo = self._todo, []
         return todo
-
-
-def asking(run: Run) -> Waiting:
-    """Return what a run asks the leases for."""
-    return Waiting(
-        run=run.run, session=run.session, kind=run.kind, mem=run.mem, priority=run.priority
-    )

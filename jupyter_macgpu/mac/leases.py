@@ -21,7 +21,7 @@ from .bounds import Bounds
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """One run that waits for a slot.
+    """One run that waits for a slot, or a place that is reserved for one to come.
 
     Attributes
     ----------
@@ -80,6 +80,19 @@ class Leases:
         waiting = replace(waiting, number=self._asked)
         insort(self._queue, waiting, key=lambda each: each.place.order)
 
+    def take_over(self, waiting: Waiting) -> bool:
+        """Let a run have what is reserved under its id; say whether that was its to have.
+
+        A run that asks for something else than was reserved for it has nothing reserved.
+        """
+        mine = self._held.get(waiting.run) or self.waits(waiting.run)
+        if mine is None:
+            return False
+        if replace(mine, since=waiting.since, number=waiting.number) == waiting:
+            return True
+        self.release(waiting.run)
+        return False
+
     def hold(self, waiting: Waiting) -> None:
         """Note a run that holds its slot already: one that was found running."""
         self._held[waiting.run] = waiting
@@ -109,7 +122,7 @@ class Leases:
         bounds = self.bounds
         if bounds.closed or (bounds.max_runs is None and bounds.max_memory is None):
             return bounds.closed  # at once: all that wait are asked after each change
-        mine = next((waiting for waiting in self._queue if waiting.run == run), None)
+        mine = self.waits(run)
         return "" if mine is None else _held_back(self._held.values(), mine, self.bounds)
 
     def asked(self) -> int:
@@ -123,7 +136,7 @@ class Leases:
     def position(self, run: str) -> int | None:
         """Return how many runs of its kind are before a waiting run; None if it does not wait."""
         ahead = 0
-        mine = next((waiting for waiting in self._queue if waiting.run == run), None)
+        mine = self.waits(run)
         if mine is None:
             return None
         for waiting in self._queue:
@@ -131,6 +144,14 @@ class Leases:
                 break
             ahead += waiting.kind == mine.kind
         return ahead
+
+    def waits(self, run: str) -> Waiting | None:
+        """Return what a run in the queue asks for; None if it does not wait."""
+        return next((waiting for waiting in self._queue if waiting.run == run), None)
+
+    def sessions(self) -> set[str]:
+        """Return the sessions that hold a slot or wait for one."""
+        return {each.session for each in (*self._held.values(), *self._queue)}
 
     def waiting(self) -> list[str]:
         """Return the runs in the queue, first one first."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..wire.states import FINAL, LIVE, NEXT
+from .leases import Waiting
 
 
 @dataclass(slots=True, kw_only=True)
@@ -102,6 +103,13 @@ class Run:
             "collected": self.collected,
             "detail": self.detail,
         }
+
+
+def asking(run: Run) -> Waiting:
+    """Return what a run asks the leases for."""
+    return Waiting(
+        run=run.run, session=run.session, kind=run.kind, mem=run.mem, priority=run.priority
+    )
 
 
 def folder_of(notebook: str) -> str:

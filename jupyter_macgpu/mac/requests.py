@@ -15,7 +15,8 @@ from ..wire.bundle import digest_of
 from ..wire.order import LEAST, MOST
 from . import effects as e
 from .bounds import refusal
-from .records import Run, Session, folder_of
+from .leases import Waiting
+from .records import Run, Session, asking, folder_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +39,8 @@ class Requests:
         self._counter = 0
         self._acts: dict[type[m.Message], Callable[[int, Any, float], None]] = {
             m.Submit: self._submit,
+            m.Reserve: self._reserve,
+            m.Release: self._release,
             m.Attach: self._attach,
             m.Cancel: self._cancel,
             m.InputReply: self._input_reply,
@@ -84,19 +87,33 @@ class Requests:
         if run is not None:
             self._submit_again(client, message, run)
             return
+        if not self._refused(client, message, now):
+            self._admit(client, message, now)
+
+    def _reserve(self, client: int, message: m.Reserve, now: float) -> None:
+        flaw = _flaw(message)
+        if flaw:
+            self._book.refuse(client, "reserve", message.run[:80], "bad-submit", flaw)
+        elif not self._refused(client, message, now):
+            self._book.reservations.make(client, _wanted(message), now)
+
+    def _release(self, client: int, message: m.Release, now: float) -> None:
+        self._book.reservations.release(client, message.run, now)
+
+    def _refused(self, client: int, message: m.Submit | m.Reserve, now: float) -> bool:
+        """Refuse what cannot run here, or not now; say whether that was so."""
         twin = self._twin(message)
         if twin is not None:
             text = f"run {twin.run} of this cell is still {twin.state}"
             detail = {"run": twin.run, "state": twin.state, "age": now - twin.since}
-            self._book.refuse(client, "submit", message.run, "same-cell", text, detail)
-            return
+            self._book.refuse(client, message.kind, message.run, "same-cell", text, detail)
+            return True
         word, text = self._forbidden(message)
         if word:
-            self._book.refuse(client, "submit", message.run, word, text)
-            return
-        self._admit(client, message, now)
+            self._book.refuse(client, message.kind, message.run, word, text)
+        return bool(word)
 
-    def _forbidden(self, message: m.Submit) -> tuple[str, str]:
+    def _forbidden(self, message: m.Submit | m.Reserve) -> tuple[str, str]:
         """Return why the host's policy can never let a run begin here; else two ``""``."""
         options = message.options
         return refusal(self._book.leases.bounds, options.get("mem") or 0, options.get("engine", ""))
@@ -138,6 +155,7 @@ class Requests:
 
     def _receive(self, client: int, run: Run) -> None:
         run.detail["from"] = client
+        self._book.reservations.sent(run)
         self._book.follow(client, run, 0)
         self._book.do(e.Receive(client=client, run=run.run, size=run.size, digest=run.digest))
 
@@ -160,7 +178,7 @@ class Requests:
         }
         self._book.do(e.Log(entry=entry))
 
-    def _twin(self, message: m.Submit) -> Run | None:
+    def _twin(self, message: m.Submit | m.Reserve) -> Run | None:
         """Return a live run of the same cell of the same notebook, if that is to be refused."""
         where = (message.origin.get("notebook"), message.origin.get("cell"))
         if not all(where) or message.options.get("again"):
@@ -288,7 +306,15 @@ class Requests:
             self._book.send(client, m.Removed(run=run.run))
 
 
-def _flaw(message: m.Submit) -> str:
+def _wanted(message: m.Reserve) -> Waiting:
+    """Return what the run to come asks the leases for."""
+    coming = Run(
+        run=message.run, session=message.session, digest="", size=0, options=message.options
+    )
+    return asking(coming)
+
+
+def _flaw(message: m.Submit | m.Reserve) -> str:
     """Return what is wrong with a submission, or ``""``: it is kept, and read at each start."""
     if not (ID.fullmatch(message.run) and ID.fullmatch(message.session)):
         return "an id is 32 hexadecimal digits"
@@ -303,7 +329,7 @@ def _flaw(message: m.Submit) -> str:
         return f"a priority is a whole number from {LEAST} to {MOST}"
     if not isinstance(message.options.get("engine", ""), str):
         return "an engine is a name"
-    python = message.environment.get("python", "")
+    python = message.environment.get("python", "") if isinstance(message, m.Submit) else ""
     if not isinstance(python, str) or "\x00" in python:
         return "an environment's python is a path"
     return ""

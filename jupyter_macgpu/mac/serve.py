@@ -174,6 +174,7 @@ class Server:
 
     def _client_said(self, client: Client, message: m.Message) -> None:
         now = self.now()
+        self.mind.heard(client.beside or client.number, now)
         if isinstance(message, m.Hello):
             self._hands.lanes.greet(client, message)
             client.endpoint.send(hello(self.place, self.mind, self._condition, client.number))
@@ -204,7 +205,7 @@ class Server:
         if client.door is not None:
             client.door.close()
         if client.greeted:
-            self.do(self.mind.disconnected(client.number))
+            self.do(self.mind.disconnected(client.number, self.now()))
 
     # Workers.
 

@@ -20,10 +20,10 @@ from typing import Any
 from ..wire import messages as m
 from ..wire.states import FINAL
 from . import effects as e
-from .book import Book, asking
+from .book import Book
 from .bounds import Bounds
 from .queues import Lane, lanes_of
-from .records import Run, Session
+from .records import Run, Session, asking
 from .requests import Requests
 
 #: Seconds after which an idle worker ends: without values that exist nowhere else, and with.
@@ -78,7 +78,7 @@ class Supervisor:
     @property
     def busy(self) -> bool:
         """Whether a run holds a slot."""
-        return bool(self._book.leases.holding())
+        return bool(self._book.holding())
 
     def lanes(self, now: float) -> dict[str, Lane]:
         """Return what runs and waits by kind of slot, and how long a new run would wait."""
@@ -99,12 +99,17 @@ class Supervisor:
                 self._book.retire(session)
         return self._book.done()
 
-    def disconnected(self, client: int) -> list[e.Effect]:
-        """Forget a client. Its runs go on."""
+    def heard(self, client: int, now: float) -> None:
+        """Note that a client is there."""
+        self._book.reservations.heard(client, now)
+
+    def disconnected(self, client: int, now: float) -> list[e.Effect]:
+        """Forget a client and what it reserved. Its runs go on."""
         self._book.clients.pop(client, None)
         for run in [run for run in self._book.runs.values() if run.state == "receiving"]:
             if run.detail.get("from") == client:
                 self._book.drop(run)
+        self._book.reservations.left(client, now)
         return self._book.done()
 
     def message(self, client: int, message: m.Message, now: float) -> list[e.Effect]:
@@ -172,6 +177,7 @@ class Supervisor:
         """Look at what is due. Called about once a second."""
         for run in self._book.live():
             self._check_limits(run, now)
+        self._book.reservations.expire(now)
         self._book.places(now)
         for session in self._book.sessions.values():
             limit = IDLE_HOLDING if session.values else IDLE_EMPTY
@@ -265,9 +271,8 @@ class Supervisor:
             Mark of the question that its run waits with: who answered it is asked again.
         """
         self.sessions[session_id].silent = False
-        for run_id in self._book.leases.holding():
-            run = self.runs[run_id]
-            if run.session == session_id and run.state == "started" and run_id not in known:
+        for run in self._book.holding():
+            if run.session == session_id and run.state == "started" and run.run not in known:
                 what = "the supervisor ended before it handed the run to its worker"
                 self._book.end(run, "lost", {"what": what}, now)
         current = self._book.running(session_id)

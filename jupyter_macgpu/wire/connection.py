@@ -35,6 +35,8 @@ SAYS: dict[tuple[str, str], set[str]] = {
         "list-runs",
         "operate",
         "remove",
+        "reserve",
+        "release",
         "comm",
         "watch",
     },
@@ -48,6 +50,7 @@ SAYS: dict[tuple[str, str], set[str]] = {
         "runs",
         "operated",
         "removed",
+        "reserved",
         "comm",
         "telemetry",
     },
@@ -63,10 +66,11 @@ ORDER: dict[str, dict[str, str]] = {
 }
 #: The order of what a supervisor says of one run on one connection.
 RUN_ORDER: dict[str, dict[str, str]] = {
-    "unknown": {"run-state": "known"},
+    "unknown": {"reserved": "unknown", "run-state": "known"},
     "known": {"run-state": "known", "output": "known", "end": "ended"},
     "ended": {"run-state": "known"},
 }
+_OF_A_RUN = (messages.Reserved, messages.RunState, messages.Output, messages.End)
 
 
 class Connection:
@@ -159,7 +163,7 @@ class Connection:
         return message
 
     def _check_run(self, message: Message) -> None:
-        if not isinstance(message, (messages.RunState, messages.Output, messages.End)):
+        if not isinstance(message, _OF_A_RUN):
             return
         state, offset = self._runs.get(message.run, ("unknown", 0))
         after = RUN_ORDER[state].get(message.kind)
@@ -171,7 +175,7 @@ class Connection:
             if message.start != offset or message.end <= offset:
                 raise RemoteProtocolError(f"output from {message.start}, expected {offset}")
             offset = message.end
-        elif message.offset != offset:
+        elif isinstance(message, messages.End) and message.offset != offset:
             raise RemoteProtocolError(f"end at {message.offset}, but output went to {offset}")
         self._runs[message.run] = (after, offset)
 

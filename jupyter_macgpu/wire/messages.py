@@ -16,11 +16,22 @@ from .looking import Watch as Watch
 from .message import MESSAGES as MESSAGES
 from .message import Buffers as Buffers
 from .message import Message as Message
+from .reserving import Release as Release
+from .reserving import Reserve as Reserve
+from .reserving import Reserved as Reserved
 
 #: Version of this table and of the legal order in `connection`.
 PROTOCOL = 1
 #: What this side can do beyond `PROTOCOL`, said in `Hello`.
-CAPABILITIES = ("inline-bundles", "input-requests", "operations", "files", "lanes", "watch")
+CAPABILITIES = (
+    "inline-bundles",
+    "input-requests",
+    "operations",
+    "files",
+    "lanes",
+    "watch",
+    "reservations",
+)
 #: A bundle of at most this many bytes travels inside the message that announces it.
 INLINE = 256 * 1024
 

@@ -90,7 +90,7 @@ def test_an_upload_is_accepted_when_it_is_whole(stage: Stage) -> None:
 
 def test_an_upload_that_stops_leaves_nothing_and_may_come_again(stage: Stage) -> None:
     stage.say(submit(buffers=()))
-    effects = stage.keep(stage.mind.disconnected(1))
+    effects = stage.keep(stage.mind.disconnected(1, stage.now))
     assert names(effects) == ["Log", "Forget"]
     stage.client(2)
     assert refusal(stage.say(m.Attach(run=R1), client=2)) == "unknown-run"
@@ -105,7 +105,7 @@ def test_an_upload_moves_to_a_new_connection_before_the_old_one_is_seen_to_end(
     assert refusal(stage.say(m.Attach(run=R1), client=2)) == "unknown-run"
     receive = only(e.Receive, stage.say(submit(buffers=()), client=2))
     assert (receive.client, receive.run) == (2, R1)
-    assert stage.keep(stage.mind.disconnected(1)) == []
+    assert stage.keep(stage.mind.disconnected(1, stage.now)) == []
     stage.keep(stage.mind.uploaded(R1, stage.now))
     assert stage.state() == "accepted"
 

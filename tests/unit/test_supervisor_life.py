@@ -194,14 +194,14 @@ def test_runs_are_listed_by_notebook(running: Stage) -> None:
 
 def test_it_leaves_when_nothing_is_left(stage: Stage) -> None:
     assert stage.tick(IDLE_EXIT + 1) == []
-    stage.keep(stage.mind.disconnected(1))
+    stage.keep(stage.mind.disconnected(1, stage.now))
     assert stage.tick(IDLE_EXIT) == []
     assert names(stage.tick(1)) == ["Exit"]
 
 
 def test_it_stays_while_a_run_waits(running: Stage) -> None:
     running.say(submit(R2))
-    running.keep(running.mind.disconnected(1))
+    running.keep(running.mind.disconnected(1, running.now))
     assert "Exit" not in names(running.tick(IDLE_EXIT * 2))
 
 
