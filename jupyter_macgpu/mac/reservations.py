@@ -11,13 +11,12 @@ finds no client that holds one.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..wire import messages as m
 
 if TYPE_CHECKING:
-    from .book import Book
-    from .leases import Waiting
+    from .leases import Leases, Waiting
     from .records import Run
 
 #: Seconds without a word of a client after which its reservations are over.
@@ -26,6 +25,29 @@ SILENCE = 60.0
 UNUSED = 60.0
 #: Reservations of one client.
 MOST = 16
+
+
+class _Keeper(Protocol):
+    """What keeps the runs: `book.Book`, whose methods these are."""
+
+    leases: Leases
+    runs: dict[str, Run]
+
+    def schedule(self, now: float) -> None: ...
+
+    def wait_for(self, kind: str, position: int | None, now: float) -> float | None: ...
+
+    def send(self, client: int, message: m.Message) -> None: ...
+
+    def refuse(
+        self,
+        client: int,
+        about: str,
+        subject: str,
+        reason: str,
+        text: str,
+        detail: dict[str, Any] | None = None,
+    ) -> None: ...
 
 
 @dataclass(slots=True)
@@ -53,7 +75,7 @@ class _Reservation:
 class Reservations:
     """All reservations of one account on one host."""
 
-    def __init__(self, book: Book) -> None:
+    def __init__(self, book: _Keeper) -> None:
         self._book = book
         self._all: dict[str, _Reservation] = {}
         self._heard: dict[int, float] = {}
