@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import commands, doctor, fleetcommands, overview, runs
+from . import commands, completing, doctor, fleetcommands, overview, runs
 from .fleet.file import load_fleet
 from .fleet.hosts import select
 from .interrupts import counted
@@ -26,6 +26,7 @@ from .verifying import COLUMNS as VERIFY_COLUMNS
 from .verifying import verify
 from .wire.errors import InputError, MacGPUError
 from .wire.plain import plain_line
+from .words import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -46,6 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from . import __version__
 
         print(__version__)
+        return 0
+    if words[0] == "--complete":
+        *before, current = words[1:] or [""]
+        print("\n".join(completing.of_verb(before, current, completing.known, in_shell=True)))
         return 0
     try:
         command = parse_arguments(words)
@@ -236,6 +241,17 @@ def _probe(command: Command) -> int:
     return _print(command, found, probing.as_text(found))
 
 
+def _completion(command: Command) -> int:
+    shell = command.arguments[0]
+    if shell not in completing.SHELLS:
+        raise InputError(
+            f"There is no completion for {shown(shell)}.",
+            next=f"Write macgpu completion {' or '.join(completing.SHELLS)}.",
+        )
+    print(completing.script(shell))
+    return 0
+
+
 def _selftest(command: Command) -> int:
     from .selftest import main as selftest
 
@@ -275,6 +291,7 @@ _VERBS: dict[str, Callable[[Command], int]] = {
     "trust": _trust,
     "allow": _allow,
     "probe": _probe,
+    "completion": _completion,
     "selftest": _selftest,
     "demo": _demo,
     "on": _in_notebooks_only,

@@ -6,6 +6,7 @@ answers; what became of it only its host knows.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -15,6 +16,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .wire import messages as m
+
+#: Bytes of a long line.
+_LINE = 1024
 
 
 def state_folder() -> Path:
@@ -30,6 +34,28 @@ def state_folder() -> Path:
 def ledger_path() -> Path:
     """Return the file."""
     return state_folder() / "ledger"
+
+
+def recent_runs(most: int = 50) -> list[str]:
+    """Return names and ids of the runs that this account began last, the newest first.
+
+    Parameters
+    ----------
+    most
+        How many runs are looked at.
+    """
+    try:
+        with ledger_path().open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - most * _LINE))
+            lines = file.read().splitlines()[-most:]
+    except OSError:
+        return []
+    found: dict[str, None] = {}
+    for line in reversed(lines):
+        with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+            entry = json.loads(line)
+            found |= dict.fromkeys(filter(None, (entry.get("name"), entry["run"][:8])))
+    return list(found)
 
 
 class Ledger:

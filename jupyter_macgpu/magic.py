@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import functools
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, cell_magic, line_cell_magic, magics_class
 
-from . import commands
+from . import commands, completing
 from .extension import Extension
 from .sticky import LOCAL
 from .verbs import parse_verb
@@ -49,11 +50,31 @@ class MacGPUMagics(Magics):
         )
 
 
+def _complete(shell: InteractiveShell, event: Any) -> list[str]:
+    """Return what may stand where the cursor is. Called by IPython's completer."""
+    typed = str(event.text_until_cursor)
+    magic, *words = typed.split(" ")
+    words = [word for word in words[:-1] if word] + words[-1:]
+    if not words:
+        return []
+    *before, current = words
+    found = functools.partial(completing.known, shell.user_ns)
+    if magic == "%%macgpu":
+        fitting = completing.of_cell(before, current, found)
+    else:
+        fitting = completing.of_verb(before, current, found, in_shell=False)
+    # IPython replaces only what stands behind its last delimiter.
+    return [word[len(current) - len(event.symbol) :] for word in fitting]
+
+
 def load(shell: InteractiveShell) -> None:
     """Register the magics. Called by ``%load_ext``."""
     extension = Extension(shell)
     extension.load()
     shell.register_magics(MacGPUMagics(shell, extension))
+    complete = functools.partial(_complete, shell)
+    for magic in ("%%macgpu", "%macgpu"):
+        shell.set_hook("complete_command", lambda _shell, event: complete(event), str_key=magic)
 
 
 def unload(shell: InteractiveShell) -> None:

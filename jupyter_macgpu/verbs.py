@@ -176,6 +176,8 @@ def _check(arguments: tuple[str, ...], verb: Verb, command: str) -> None:
         raise OptionError(
             f"{command} takes one length of time.", next=f"{usage} TIME is 30m or 1h."
         )
+    if verb.takes == "SHELL" and len(arguments) != 1:
+        raise OptionError(f"{command} takes the name of one shell.", next=usage)
     if verb.takes == "PLACE" and len(arguments) != 1:
         hint = "PLACE is a host, a selector (in quotes if it has spaces), or auto."
         raise OptionError(f"{command} takes one place.", next=f"{usage} {hint}")

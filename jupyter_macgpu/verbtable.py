@@ -68,8 +68,8 @@ class Verb:
     takes
         What its arguments are called: ``RUN`` and ``HOST`` are one that must be there,
         ``[HOST]`` and ``[PATH]`` one at most, ``PATH...``, ``HOST...`` and ``SOURCE...`` one or
-        more, ``TIME``, ``PLACE`` a host, a selector or ``auto``, ``[OPTION...]`` what a cell's
-        first line takes, ``[PATH...]``, ``[HOST...]`` and ``[NAME...]`` any number,
+        more, ``TIME``, ``SHELL``, ``PLACE`` a host, a selector or ``auto``, ``[OPTION...]`` what a
+        cell's first line takes, ``[PATH...]``, ``[HOST...]`` and ``[NAME...]`` any number,
         ``[KEY[=VALUE]...]`` settings. Empty: it takes none.
     options
         Its options.
@@ -135,6 +135,11 @@ VERBS: dict[str, Verb] = {
         help="list the files beside this notebook's cells",
         takes="[PATH...]",
         options=(_JSON,),
+    ),
+    "completion": Verb(
+        help="print what bash, zsh or fish reads to complete macgpu commands",
+        takes="SHELL",
+        shell_only=True,
     ),
     "selftest": Verb(
         help="show what this machine can do, for a report",

@@ -34,7 +34,7 @@ FLOORS = [
     {"runs", "way"},
     {"trial"},
     {"applying", "doctor", "overview", "preview", "verdicts", "verifying"},
-    {"closing", "keyline"},
+    {"closing", "completing", "keyline"},
     {"adding"},
     {"extension"},
     {"commands"},
