@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import functools
+import inspect
+import textwrap
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, cell_magic, line_cell_magic, magics_class
 
 from . import commands, completing
 from .extension import Extension
+from .options import help_text
 from .sticky import LOCAL
 from .verbs import parse_verb
+from .verbtable import VERBS
 from .words import OptionError, shown
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
+
+Magic = Callable[..., object]
+
+
+def _with_help(magic: Magic) -> Magic:
+    """Put the options and verbs into what ``%%macgpu?`` shows."""
+    verbs = " ".join(name for name, verb in VERBS.items() if not verb.shell_only)
+    lines = textwrap.wrap(verbs, 80)
+    shown = [inspect.cleandoc(magic.__doc__ or ""), "", help_text(), "", "Verbs:", *lines]
+    magic.__doc__ = "\n".join(shown)
+    return magic
 
 
 @magics_class
@@ -26,13 +42,12 @@ class MacGPUMagics(Magics):
         self.extension = extension
 
     @line_cell_magic
+    @_with_help
     def macgpu(self, line: str, cell: str | None = None) -> object:
-        """Run this cell on a Mac of the fleet, or do what a verb says.
+        """Run this cell on a Mac of the fleet (%%macgpu [OPTION...]), or do what a verb says.
 
-        As a cell magic: the variables that the cell reads are shipped, what it shows
-        appears here, and what it binds and changes is here afterwards.
-
-        As a line magic: ``%macgpu VERB``; ``%macgpu runs``, ``attach``, ``cancel`` and so on.
+        The variables that the cell reads are shipped, what it shows appears here, and what it
+        binds and changes is here afterwards. %macgpu VERB looks at hosts, runs and values.
         """
         if cell is not None:
             return self.extension.cell(line, cell)

@@ -7,6 +7,8 @@ import json
 import pytest
 
 from jupyter_macgpu import cli
+from jupyter_macgpu.options import CELL_OPTIONS
+from jupyter_macgpu.verbtable import VERBS
 from jupyter_macgpu.wire.errors import MacGPUError, RemoteValueError
 from tests.inputs.shell import notebook
 
@@ -24,6 +26,13 @@ def test_status_shows_the_host_and_its_slots(book):
     rows = json.loads(book.run("%macgpu status --json").text)
     assert rows[0]["slots"] == 1
     assert rows[0]["state"] == "ready"
+
+
+def test_help_has_all_options_and_verbs_on_one_screen(book):
+    text = book.run("%%macgpu?").error_is(None).text
+    assert all(option.names[-1] in text for option in CELL_OPTIONS)
+    assert all(name in text for name, verb in VERBS.items() if not verb.shell_only)
+    assert len(text.splitlines()) <= 50
 
 
 def test_a_named_run_is_listed_and_its_output_shown_again(book, capsys):
