@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 from . import commands, completing, doctor, fleetcommands, overview, runs
 from .fleet.file import load_fleet
 from .fleet.hosts import select
+from .fleet.watching import FleetFile
 from .interrupts import counted
+from .monitor import Monitor
 from .options import CellOptions
 from .pool import Pool
 from .reach import Reach
@@ -76,16 +78,35 @@ def _pool() -> Iterator[Pool]:
 
 
 def _status(command: Command) -> int:
+    if command.watch:
+        return _watch(command)
     with _pool() as pool:
+        rows = overview.status(pool, command.labelled)
+    return _print(command, rows, commands.status_table(rows, command))
+
+
+def _watch(command: Command) -> int:
+    """Show the fleet again and again, as a monitor sees it, until Ctrl-C."""
+    file = FleetFile()
+    fleet = file.fleet()
+    if fleet.notice:
+        print(fleet.notice, file=sys.stderr)
+    monitor = Monitor.of(fleet.hosts, Reach(getpass.getpass))
+    monitor.start()
+    try:
+        monitor.wait(monitor.version, _AGAIN)
         while True:
-            rows = overview.status(pool, command.labelled)
-            if not command.watch:
-                return _print(command, rows, commands.status_table(rows, command))
-            _print_anew(command, rows)
-            try:
-                time.sleep(_AGAIN)
-            except KeyboardInterrupt:
-                return 0
+            _print_anew(command, overview.watched(monitor.view(), command.labelled))
+            time.sleep(_AGAIN)
+            if (now := file.fleet()) is not fleet:
+                fleet = now
+                monitor.watch(fleet.hosts)
+            if notice := file.notice():
+                print(notice, file=sys.stderr)
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        monitor.stop()
 
 
 def _print_anew(command: Command, rows: list[dict[str, Any]]) -> None:

@@ -31,6 +31,12 @@ _STALE = 20.0
 _TRIAL = 2.0
 
 
+class Unheard(TransportError):
+    """The host is connected, and has not said in time what was waited for."""
+
+    sign = "slow"
+
+
 class Link:
     """A connection to one host, which may be lost and opened again.
 
@@ -166,7 +172,7 @@ class Link:
             if message is not None and wanted(message):
                 return message
         self.close()
-        raise TransportError(f"{self.host} did not answer within {patience:g} s.")
+        raise Unheard(f"{self.host} did not answer within {patience:g} s.")
 
     def ask(
         self, message: m.Message, wanted: Callable[[m.Message], bool], patience: float = GREETING

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from . import runs
 from .fleet.hosts import select
+from .fleet.status import shown_state
 from .placement import ROWS, wish_of
 from .scheduling.explain import Row, table
 from .scheduling.status import State
@@ -15,14 +17,16 @@ from .wire.telemetry import to_json
 from .wire.values.remote import format_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from .fleet.hosts import Host
+    from .fleet.seen import Seen
     from .options import CellOptions
     from .placement import Answer
     from .pool import Pool
     from .scheduling.selectors import Selector
     from .scheduling.status import HostStatus
+    from .wire import messages as m
 
 #: Seconds that hosts have to answer before they are shown as slow.
 PATIENCE = 15.0
@@ -44,6 +48,25 @@ def status(pool: Pool, labelled: Selector | None = None) -> list[dict[str, Any]]
         for host in hosts
         if labelled is None or labelled.matches(pool.statuses.status(host).labels)
     ]
+
+
+def watched(seen: Iterable[Seen], labelled: Selector | None = None) -> list[dict[str, Any]]:
+    """Return a row for each host of a monitor's view, as `status` has them; nobody is asked."""
+    rows = []
+    for each in seen:
+        if labelled is not None and not labelled.matches(each.status.labels):
+            continue
+        lane, other = each.status.gpu, each.status.cpu
+        row = _row(each.host, each.status, each.age)
+        row |= {"state": each.state, "reason": each.reason, "connected": each.is_connected}
+        if each.hello is not None:
+            row |= {
+                "running": (lane.running or 0) + (other.running or 0),
+                "waiting": (lane.queued or 0) + (other.queued or 0),
+                **_more(each.status, each.hello),
+            }
+        rows.append(row)
+    return rows
 
 
 def status_columns(*, wide: bool, show_labels: bool) -> tuple[str, ...]:
@@ -158,15 +181,7 @@ def ranked(data: Mapping[str, Any]) -> str:
 
 def _status_row(pool: Pool, host: Host, answer: Answer | None) -> dict[str, Any]:
     status, known = pool.statuses.status(host), pool.statuses.known(host)
-    row = {
-        "host": host.name,
-        "transport": host.transport,
-        "state": status.state or State.SLOW,
-        "reason": status.state_reason,
-        "age": _rounded(known.age(pool.statuses.now())),
-        "labels": dict(status.labels),
-        "taints": [str(taint) for taint in status.taints],
-    }
+    row = _row(host, status, known.age(pool.statuses.now()))
     try:
         if answer is None:
             return row
@@ -180,9 +195,27 @@ def _status_row(pool: Pool, host: Host, answer: Answer | None) -> dict[str, Any]
     running = sum(each["state"] == "started" for each in live)
     return {
         **row,
-        **_state_of(status, running, known.heard.said),
+        **_state_of(status, known.heard.said, running),
         "running": running,
         "waiting": len(live) - running,
+        **_more(status, hello),
+    }
+
+
+def _row(host: Host, status: HostStatus, age: float | None) -> dict[str, Any]:
+    return {
+        "host": host.name,
+        "transport": host.transport,
+        "state": status.state or State.SLOW,
+        "reason": status.state_reason,
+        "age": _rounded(age),
+        "labels": dict(status.labels),
+        "taints": [str(taint) for taint in status.taints],
+    }
+
+
+def _more(status: HostStatus, hello: m.Hello) -> dict[str, Any]:
+    return {
         "slots": hello.detail.get("slots", {}).get("gpu"),
         "python": hello.python,
         "system": hello.detail.get("system"),
@@ -193,15 +226,11 @@ def _status_row(pool: Pool, host: Host, answer: Answer | None) -> dict[str, Any]
     }
 
 
-def _state_of(status: HostStatus, running: int, said: Mapping[str, Any]) -> dict[str, Any]:
-    reason = plain_line(str(said.get("reason") or ""))
-    if status.is_paused:
-        return {"state": State.DRAINING, "reason": reason or "its owner has paused it"}
-    if status.is_draining:
-        return {"state": State.DRAINING, "reason": reason or "takes nothing new"}
-    if running:
-        return {"state": State.BUSY, "reason": ""}
-    return {"state": State.READY, "reason": ""}
+def _state_of(
+    status: HostStatus, said: Mapping[str, Any], running: int | None = None
+) -> dict[str, Any]:
+    state, reason = shown_state(replace(status, state=State.READY), said, running)
+    return {"state": state, "reason": reason}
 
 
 def _rows(raw: list[Any]) -> Iterator[Row]:

@@ -229,9 +229,12 @@ def verdict_on(error: MacGPUError, before: Heard) -> tuple[State, str]:
         return State.UNUSABLE, reason
     if isinstance(error, TransportError) and error.lasting:
         return State.REFUSED, reason
+    sign = error.sign if isinstance(error, TransportError) else ""
+    if sign == "slow":
+        return State.SLOW, reason
     power = before.telemetry.power
     may_sleep = power.never_sleeps is False or (power.sleep_after_seconds or 0) > 0
-    if "has not answered" in reason and may_sleep and not power.sleep_disabled:
+    if sign == "silent" and may_sleep and not power.sleep_disabled:
         return State.ASLEEP, "no answer, and its settings let it sleep"
     return State.UNREACHABLE, reason
 

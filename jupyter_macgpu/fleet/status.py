@@ -15,6 +15,7 @@ from ..scheduling.heat import Heat, heat_after
 from ..scheduling.labels import SelectorError
 from ..scheduling.status import HostStatus, Lane, Memory, Speed, State
 from ..scheduling.taints import Taint, taint_from
+from ..wire.plain import plain_line
 from ..wire.probe import labels as probed_labels
 from ..wire.telemetry import Telemetry, from_json, gpu_limit
 from .hosts import Host
@@ -132,6 +133,7 @@ def host_status(host: Host, heard: Heard, *, here: bool = False, sent_since: int
         seen=heard.seen,
         has_gpu=_has_gpu(heard, is_simulated=is_simulated(host.labels)),
         gpu_test=_flag(heard.said.get("gpu_test")),
+        gpu_test_reason=plain_line(str(heard.said.get("gpu_test_reason") or "")),
         gpu_speed=_speed(heard, "gpu") or _prior(sample),
         cpu_speed=_speed(heard, "cpu"),
         gpu_taken=_number(heard.said.get("gpu_taken")) if gpus else None,
@@ -155,6 +157,32 @@ def host_status(host: Host, heard: Heard, *, here: bool = False, sent_since: int
         is_draining=_flag(drain),
         on_battery=sample.power.on_battery,
     )
+
+
+def shown_state(
+    status: HostStatus, said: Mapping[str, Any], running: int | None = None
+) -> tuple[State | None, str]:
+    """Return the one state that people are shown, and its reason.
+
+    Parameters
+    ----------
+    said
+        What the host tells beside its telemetry.
+    running
+        Cells that run there, where somebody counted; else what the host last said.
+    """
+    reason = plain_line(str(said.get("reason") or ""))
+    if status.state not in (State.READY, State.BUSY):
+        return status.state, status.state_reason
+    if status.is_paused:
+        return State.DRAINING, reason or "its owner has paused it"
+    if status.is_draining:
+        return State.DRAINING, reason or "takes nothing new"
+    if status.gpu_test is False:
+        why = f": {status.gpu_test_reason}" if status.gpu_test_reason else ""
+        return State.UNUSABLE, f"GPU test failed{why}"
+    there = (status.gpu.running or 0) + (status.cpu.running or 0) if running is None else running
+    return (State.BUSY if there else State.READY), ""
 
 
 def _has_gpu(heard: Heard, *, is_simulated: bool) -> bool | None:

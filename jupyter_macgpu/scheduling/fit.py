@@ -113,7 +113,8 @@ def _withheld(status: HostStatus) -> Reason | None:
 def _gpu_failed(status: HostStatus, needs: Needs) -> Reason | None:
     if needs.is_cpu or status.gpu_test is not False:
         return None
-    return Reason(code="gpu-test", text="its GPU failed the test")
+    why = f": {status.gpu_test_reason}" if status.gpu_test_reason else ""
+    return Reason(code="gpu-test", text=f"its GPU failed the test{why}")
 
 
 def _on_battery(status: HostStatus, needs: Needs) -> Reason | None:

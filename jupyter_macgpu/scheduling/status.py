@@ -110,6 +110,8 @@ class HostStatus:
         ``apple.com/gpu`` and ``nvidia.com/gpu``, and where they are missing it is unknown.
     gpu_test
         Whether a real tensor operation on the GPU went well.
+    gpu_test_reason
+        Why it did not.
     gpu_speed, cpu_speed
         How fast it computes.
     gpu_taken, cpu_taken
@@ -154,6 +156,7 @@ class HostStatus:
     seen: float | None = None
     has_gpu: bool | None = None
     gpu_test: bool | None = None
+    gpu_test_reason: str = ""
     gpu_speed: Speed | None = None
     cpu_speed: Speed | None = None
     gpu_taken: float | None = None

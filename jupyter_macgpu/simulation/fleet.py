@@ -14,7 +14,7 @@ import signal
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -47,6 +47,10 @@ class SimulatedHost:
         Its entry in the fleet file.
     state
         What the weather has last been made to do.
+    left
+        Sessions that lost their server when it fell asleep, and live on.
+    is_asleep
+        Whether it sleeps now.
     """
 
     name: str
@@ -55,20 +59,37 @@ class SimulatedHost:
     entry: dict[str, Any]
     server: servers.Server | None = None
     state: str = ""
+    left: set[int] = field(default_factory=set)
+    is_asleep: bool = False
 
     @property
     def pids(self) -> set[int]:
         """All its processes."""
         found = set() if self.server is None else self.server.pids
-        return processes.below(found.union(self._lasting()))
+        self.left = processes.named(self.left, "sshd")
+        return processes.below(found.union(self._lasting(), self.left))
 
     def sleep(self) -> None:
         """Let nothing of it answer any more, until `wake`."""
         processes.tell(self.pids, signal.SIGSTOP)
+        if self.server is not None and not self.is_asleep:
+            self.left |= self.server.pids
+            self.server.mute()
+        self.is_asleep = True
 
     def wake(self) -> None:
-        """Let it go on."""
+        """Let it go on.
+
+        Raises
+        ------
+        servers.NoServerError
+            If its server does not start again; all else goes on.
+        """
         processes.tell(self.pids, signal.SIGCONT)
+        if self.server is not None and self.is_asleep:
+            self.server.end()
+            self.server.start()
+        self.is_asleep = False
 
     def cut(self) -> None:
         """Cut all its connections; what runs there goes on."""
@@ -83,6 +104,7 @@ class SimulatedHost:
         processes.end([*self._lasting(), *self.pids])
         if self.server is not None:
             self.server.end()
+        self.is_asleep = False
 
     def boot(self) -> None:
         """Start it again after a crash."""
@@ -109,7 +131,7 @@ class SimulatedHost:
 
     def remove(self) -> None:
         """End all of it, and delete what is not in the fleet's own folder."""
-        self.wake()
+        # What is stopped is killed all the same.
         self.crash()
         if self.server is None:
             for store in self._stores():

@@ -48,6 +48,11 @@ def of_store(store: Path) -> list[int]:
     return pids
 
 
+def named(pids: Iterable[int], name: str) -> set[int]:
+    """Return those that live and have `name` in their command line."""
+    return {pid for pid in pids if name in _shown(pid, "command")}
+
+
 def tell(pids: Iterable[int], sign: signal.Signals) -> None:
     """Send a signal to each process that is there."""
     for pid in pids:

@@ -57,7 +57,13 @@ def _sections(mac: Mac, weather: Weather, now: float) -> list[tuple[str, str]]:
         ("pmset-batt", _supply(mac, weather)),
         (
             "pmset",
-            _lines("pmset-custom__m4mini-26.3.txt", r"SleepDisabled|powermode|womp|^ *sleep"),
+            # It was recorded where nothing sleeps; simulated Macs do.
+            re.sub(
+                r"^( *sleep +)0$",
+                r"\g<1>10",
+                _lines("pmset-custom__m4mini-26.3.txt", r"SleepDisabled|powermode|womp|^ *sleep"),
+                flags=re.MULTILINE,
+            ),
         ),
         ("notifyutil", f"com.apple.system.thermalpressurelevel {weather.heat}"),
         ("pmset-therm", recording("pmset-therm__m1pro-macos12.1.txt").rstrip()),

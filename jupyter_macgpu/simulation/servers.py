@@ -54,6 +54,7 @@ class Server:
     settings: Mapping[str, str]
     port: int = field(default_factory=lambda: _free_port())
     _process: subprocess.Popen[bytes] | None = None
+    _mute: list[socket.socket] = field(default_factory=list)
 
     @property
     def state(self) -> Path:
@@ -139,8 +140,25 @@ class Server:
         if done.returncode:
             raise NoServerError(f"a login on loopback fails: {done.stderr.strip()[-200:]}")
 
+    def mute(self) -> None:
+        """Let its port answer nothing at all, as that of a machine that sleeps; sessions stay.
+
+        A queue of one that is full is in its place: the system drops whatever else comes.
+        """
+        self.end(spare=[] if self._process is None else self.pids - {self._process.pid})
+        listener = socket.socket()
+        self._mute = [listener, socket.socket()]
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with contextlib.suppress(OSError):
+            listener.bind((ADDRESS, self.port))
+            listener.listen(0)
+            self._mute[1].connect((ADDRESS, self.port))
+
     def end(self, spare: Collection[int] = ()) -> None:
         """Kill it and its sessions, and all that these started but the processes `spare`."""
+        for link in self._mute:
+            link.close()
+        self._mute = []
         if self._process is not None:
             processes.end(self.pids.difference(spare))
             self._process.wait()

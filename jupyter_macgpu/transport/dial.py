@@ -110,15 +110,27 @@ def expect_ssh(link: socket.socket, name: str, place: str, patience: float = BAN
     with contextlib.suppress(OSError):
         said = link.recv(_BANNER_ROOM, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         raise _no_ssh(name, place, said)
-    raise TransportError(
-        f"{name}: {place} takes connections but has said nothing for {patience:.0f} s.",
-        next="It may be overloaded, asleep, or not an SSH server.",
-    )
+    raise Hanging(f"{name}: {place} takes connections but has said nothing for {patience:.0f} s.")
+
+
+class Unanswered(TransportError):
+    """Nobody answers at that address: no acceptance, no refusal."""
+
+    sign = "silent"
+    next = "The Mac may be asleep, off, or on another network."
+
+
+class Hanging(TransportError):
+    """The host takes connections, and its SSH server says nothing."""
+
+    sign = "slow"
+    next = "It may be overloaded or just waking up, or this is not an SSH server."
 
 
 class Crowded(TransportError):
     """The host turned us away before any login: too many log in at this moment."""
 
+    sign = "slow"
     next = "Run the cell again in a minute. An admin may raise MaxStartups in sshd_config."
 
 
@@ -226,10 +238,7 @@ def _unanswered(
 ) -> TransportError:
     place = f"{address} port {port}"
     if not errors:
-        return TransportError(
-            f"{name}: {place} has not answered within {timeout:g} s.",
-            next="The Mac may be asleep, off, or on another network.",
-        )
+        return Unanswered(f"{name}: {place} has not answered within {timeout:g} s.")
     reasons = ", ".join(dict.fromkeys(errors))
     hint = "On the Mac: System Settings, General, Sharing, Remote Login; then check the port."
     if "No route to host" in reasons and sys.platform == "darwin":

@@ -169,9 +169,13 @@ class TransportError(MacGPUError):
     ----------
     lasting
         Whether it is of no use to try again soon: somebody has to mend something first.
+    sign
+        What it tells of the host: ``silent``, nobody answers there at all; ``slow``, it takes
+        connections and does not get further in time, so it lives; nothing in all other cases.
     """
 
     lasting = False
+    sign = ""
     known, kept = NOTHING_SENT, ALL_KEPT
 
 

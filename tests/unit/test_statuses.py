@@ -14,7 +14,7 @@ from jupyter_macgpu.fleet.status import Heard
 from jupyter_macgpu.scheduling.status import State
 from jupyter_macgpu.scheduling.weights import STALE_AFTER
 from jupyter_macgpu.statuses import LONGEST, Statuses, key_of, sample_of, tells, verdict_on
-from jupyter_macgpu.transport.dial import ShutOut
+from jupyter_macgpu.transport.dial import Crowded, Hanging, ShutOut, Unanswered
 from jupyter_macgpu.wire.errors import ConfigError, MacGPUError, TransportError
 from jupyter_macgpu.wire.telemetry import from_json
 
@@ -174,9 +174,11 @@ def test_a_host_that_is_slow_is_not_dead(tmp_path: Path, clock: Clock) -> None:
 
 SLEEPER = Heard(telemetry=from_json({"power": {"sleep_after_seconds": 600.0}}))
 VERDICTS = {
-    "asleep": (TransportError("studio: x port 22 has not answered within 10 s."), SLEEPER),
-    "unreachable": (TransportError("studio: x port 22 has not answered within 10 s."), Heard()),
+    "asleep": (Unanswered("studio: x port 22 has not answered within 10 s."), SLEEPER),
+    "unreachable": (Unanswered("studio: x port 22 has not answered within 10 s."), Heard()),
     "unreachable, refused": (TransportError("studio: Connection refused."), SLEEPER),
+    "slow": (Hanging("studio: x port 22 has said nothing for 15 s."), SLEEPER),
+    "slow, crowded": (Crowded("studio: x port 22 hung up."), SLEEPER),
     "refused": (ShutOut("studio shuts this address out."), SLEEPER),
     "unusable": (ConfigError("Packages are missing."), Heard()),
 }

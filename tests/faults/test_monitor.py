@@ -1,0 +1,238 @@
+"""A fleet that is watched: every state is seen on real servers; nobody is knocked at for ever."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from jupyter_macgpu import closing, monitor, overview
+from jupyter_macgpu.fleet import pacing
+from jupyter_macgpu.fleet.file import load_fleet
+from jupyter_macgpu.fleet.hosts import Fleet, Host
+from jupyter_macgpu.fleet.seen import Seen
+from jupyter_macgpu.monitor import Monitor
+from jupyter_macgpu.pool import Pool
+from jupyter_macgpu.reach import Reach, nobody_to_ask
+from jupyter_macgpu.simulation import servers as simulated_servers
+from jupyter_macgpu.simulation.fleet import SimulatedFleet
+from tests.ssh_home import Home
+from tests.sshd import Servers, Sshd
+
+from .away import desk_at
+
+#: Seconds in which a state is seen on a machine that does much else.
+PATIENCE = 60.0
+
+
+@pytest.fixture
+def brisk(monkeypatch: pytest.MonkeyPatch, home: Home) -> None:
+    """Wait a second for what is waited for longer, and try again soon."""
+    home.write_config("Host *\n  ConnectTimeout 1\n")
+    monkeypatch.setattr(pacing, "FIRST", 0.3)
+    monkeypatch.setattr(pacing, "ASLEEP", 1.0)
+    monkeypatch.setattr(pacing, "LONGEST", 2.0)
+    monkeypatch.setattr(monitor, "SLOW", 1.0)
+    monkeypatch.setattr(monitor, "SILENT", 3.0)
+    monkeypatch.setattr("jupyter_macgpu.transport.dial.expect_ssh.__defaults__", (1.0,))
+    monkeypatch.setattr("jupyter_macgpu.transport.ssh.connection._CROWDED", 1.0)
+
+
+@contextmanager
+def watching(*hosts: Host, every: float = 1.0) -> Iterator[Monitor]:
+    watched = Monitor.of(hosts, Reach(nobody_to_ask), every=every)
+    watched.start()
+    try:
+        yield watched
+    finally:
+        watched.stop()
+
+
+def until(watched: Monitor, happened: Callable[[dict[str, Seen]], object]) -> dict[str, Seen]:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        version, seen = watched.version, {each.host.name: each for each in watched.view()}
+        if happened(seen):
+            return seen
+        shown = {name: (each.state, each.reason) for name, each in seen.items()}
+        assert time.monotonic() < deadline, shown
+        watched.wait(version, 0.5)
+
+
+def states(seen: dict[str, Seen]) -> dict[str, str]:
+    return {name: str(each.state) for name, each in seen.items()}
+
+
+def failed_logins(server: Sshd) -> int:
+    return server.log.read_text().count("Failed publickey")
+
+
+def test_every_state_is_seen_with_its_reason_and_age(
+    servers: Servers, home: Home, brisk: None, tmp_path: Path
+) -> None:
+    made = {name: servers.start(state=tmp_path / name) for name in ("ready", "busy", "draining")}
+    made |= {
+        "refused": servers.start(authorized=("other-user",)),
+        "unusable": servers.start(state=tmp_path / "bare"),
+        "slow": servers.start(),
+        "unreachable": servers.start(),
+    }
+    for server in made.values():
+        home.know(server)
+    hosts = [home.host(server, name) for name, server in made.items() if name != "unusable"]
+    hosts.append(home.host(made["unusable"], "unusable", python="/nowhere/python3"))
+    os.kill(made["slow"].pid, signal.SIGSTOP)
+    made["unreachable"].stop()
+    desk = desk_at(home, made["busy"], name="busy")
+    gate = tmp_path / "gate"
+    cell = f"import os, time\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.05)"
+    runs = threading.Thread(target=desk.run, args=(cell,))
+    pool = Pool(Fleet(hosts=tuple(hosts)), Reach(nobody_to_ask), "")
+    closing.pause(pool, next(host for host in hosts if host.name == "draining"), 600.0)
+    pool.close()
+    runs.start()
+    try:
+        with watching(*hosts) as watched:
+            seen = until(watched, lambda seen: all(states(seen)[name] == name for name in seen))
+            assert all(each.age is not None and each.age < PATIENCE for each in seen.values())
+            assert {name for name, each in seen.items() if each.is_connected} == {
+                *("ready", "busy", "draining")
+            }
+            reasons = {name: seen[name].reason for name in seen}
+            assert reasons["ready"] == reasons["busy"] == ""
+            assert "pause" in reasons["draining"]
+            assert "refuses the login" in reasons["refused"]
+            assert "said nothing" in reasons["slow"] or "no answer" in reasons["slow"]
+            assert "Connection refused" in reasons["unreachable"]
+            assert "/nowhere/python3" in reasons["unusable"]
+            rows = {row["host"]: row for row in overview.watched(watched.view())}
+            assert (rows["busy"]["running"], rows["ready"]["running"]) == (1, 0)
+            gate.touch()
+            # A host is one thing after the other, as it goes.
+            os.kill(made["slow"].pid, signal.SIGCONT)
+            made["unreachable"].start()
+            well = {"busy": "ready", "slow": "ready", "unreachable": "ready"}
+            until(watched, lambda seen: well.items() <= states(seen).items())
+    finally:
+        gate.touch()
+        os.kill(made["slow"].pid, signal.SIGCONT)
+        runs.join()
+        desk.close()
+
+
+def test_two_refused_logins_are_the_last_until_something_changes(
+    servers: Servers, home: Home, brisk: None
+) -> None:
+    server = servers.start(authorized=("other-user",))
+    home.know(server)
+    with watching(home.host(server)) as watched:
+        seen = until(watched, lambda seen: seen["studio"].has_stopped)
+        assert "not tried again after 2 refusals" in seen["studio"].reason
+        count = failed_logins(server)
+        time.sleep(2.5)
+        assert failed_logins(server) == count <= 2
+        watched.ask()
+        until(watched, lambda _seen: failed_logins(server) == count + 1)
+        until(watched, lambda seen: seen["studio"].has_stopped)
+        count = failed_logins(server)
+        (server.folder / "authorized_keys").write_text(server.keys.public("user") + "\n")
+        time.sleep(2.5)
+        assert failed_logins(server) == count
+        # The key or its place is touched, as by whoever mends it.
+        (home.ssh / "id_new").write_text("x")
+        until(watched, lambda seen: seen["studio"].state == "ready")
+
+
+def test_hosts_that_hang_hold_up_nobody(servers: Servers, home: Home, brisk: None) -> None:
+    hanging, well = servers.start(), servers.start()
+    for server in (hanging, well):
+        home.know(server)
+    os.kill(hanging.pid, signal.SIGSTOP)
+    try:
+        dead = [home.host(hanging, f"dead-{n}") for n in range(12)]
+        with watching(*dead) as watched:
+            until(watched, lambda seen: {each.state for each in seen.values()} == {"slow"})
+            watched.watch([*dead, home.host(well)])
+            began = time.monotonic()
+            seen = until(watched, lambda seen: seen["studio"].state == "ready")
+            # One thread is kept free: it need not wait for a round of those that hang.
+            assert time.monotonic() - began < PATIENCE
+            assert len(seen) == 13
+            assert hanging.connections() == 0
+    finally:
+        os.kill(hanging.pid, signal.SIGCONT)
+
+
+def test_connections_that_nobody_looks_at_are_closed(
+    sshd: Sshd, home: Home, brisk: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.know(sshd)
+    with watching(home.host(sshd)) as watched:
+        until(watched, lambda seen: seen["studio"].state == "ready")
+        assert sshd.connections() == 1
+        monkeypatch.setattr(monitor, "IDLE", 0.5)
+        deadline = time.monotonic() + PATIENCE
+        while sshd.connections():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        time.sleep(1.5)
+        assert sshd.connections() == 0
+        monkeypatch.setattr(monitor, "IDLE", 60.0)
+        until(watched, lambda seen: seen["studio"].is_connected)
+        assert sshd.logins() == 2
+    time.sleep(0.3)
+    assert sshd.connections() == 0
+
+
+@pytest.mark.skipif(
+    bool(simulated_servers.why_none()), reason=simulated_servers.why_none() or "there is sshd"
+)
+def test_a_simulated_mac_that_sleeps_is_asleep_and_is_ready_when_it_wakes(
+    state: Path, home: Home, brisk: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with SimulatedFleet(2, seed=7) as fleet:
+        monkeypatch.setenv("MACGPU_FLEET", str(fleet.file))
+        with watching(*load_fleet().hosts) as watched:
+            # How it is lets it sleep: so its tools have to have spoken before.
+            until(
+                watched,
+                lambda seen: all(each.status.memory.total for each in seen.values()),
+            )
+            fleet["sim-m4"].sleep()
+            seen = until(watched, lambda seen: seen["sim-m4"].state == "asleep")
+            assert "let it sleep" in seen["sim-m4"].reason
+            assert seen["sim-m2-ultra"].state == "ready"
+            fleet["sim-m4"].wake()
+            until(watched, lambda seen: seen["sim-m4"].state == "ready")
+            fleet["sim-m4"].crash()
+            seen = until(watched, lambda seen: seen["sim-m4"].state == "unreachable")
+            assert "Connection refused" in seen["sim-m4"].reason
+
+
+def test_the_command_shows_the_fleet_until_it_is_interrupted(
+    sshd: Sshd, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.know(sshd)
+    home.write_fleet({"studio": sshd})
+    words = [sys.executable, "-m", "jupyter_macgpu.cli", "status", "--watch", "--json"]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if '"state": "ready"' in line:
+            break
+    home.write_fleet({"mini": sshd})
+    for line in process.stdout:
+        if '"host": "mini"' in line and '"state": "ready"' in line:
+            break
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 0, said
+    assert "the fleet file was read again" in said
