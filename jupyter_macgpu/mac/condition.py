@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..wire import messages as m
-from . import hardware
+from . import hardware, stragglers
 from .awake import Awake
 from .bounds import bounds_of
 from .pause import Pause
@@ -41,6 +41,7 @@ LOOK = 0.5
 SHORTEST = 1.0
 #: Seconds over which the system's load is a mean: what ran within them is in it.
 LOAD = 60.0
+_OF_HOST = ("pause", "resume", "orphans")
 
 
 @dataclass(slots=True)
@@ -80,6 +81,7 @@ class Condition:
         self._awake = Awake()
         self._probe = Probe(selector, now)
         self._mind, self._now, self._clients = mind, now, clients
+        self._place = place
         self._watchers: dict[int, _Watcher] = {}
         #: Who gets the next sample alone.
         self._waiting: set[int] = set()
@@ -127,13 +129,17 @@ class Condition:
 
     def takes(self, message: m.Message) -> bool:
         """Say whether a client's message is about the host and not about a run."""
-        of_host = isinstance(message, m.Operate) and message.action in ("pause", "resume")
+        of_host = isinstance(message, m.Operate) and message.action in _OF_HOST
         return of_host or isinstance(message, m.Watch)
 
     def heard(self, client: Client, message: m.Message) -> list[e.Effect]:
         """Do what a client says of the host."""
         if isinstance(message, m.Watch):
             self._watch(client, message.every)
+        elif isinstance(message, m.Operate) and message.action == "orphans":
+            known = [asdict(each) for each in stragglers.orphans(self._place)]
+            answer = m.Operated(operation=message.operation, detail={"orphans": known})
+            client.endpoint.send(answer)
         elif isinstance(message, m.Operate):
             return self._operate(client, message)
         return []

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..wire import messages as m
 from ..wire.connection import Connection
-from . import build, carry, handover, journal, start, store
+from . import build, carry, handover, journal, start, store, stragglers
 from .client import Client
 from .condition import Condition
 from .door import ACKNOWLEDGED, DECLINED, RETIRE
@@ -235,6 +235,7 @@ class Server:
                 self._hands.workers[folder.name] = worker
                 self.do(self.mind.adopted(folder.name, self.now(), worker.handed))
             else:
+                stragglers.reap(folder)
                 shutil.rmtree(folder, ignore_errors=True)
         self.do(self.mind.settle(self.now()))
 
@@ -319,8 +320,7 @@ class Server:
             how["log"] = worker.start_log()
         worker.close()
         self.do(self.mind.worker_gone(worker.session, how, self.now()))
-        if worker.session not in self.mind.sessions:
-            worker.erase()
+        worker.erase(whole=worker.session not in self.mind.sessions)
 
     # The loop's own.
 

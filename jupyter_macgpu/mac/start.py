@@ -48,11 +48,11 @@ PRELUDE = (
     'ulimit -S -n 8192 2>/dev/null || ulimit -S -n "$(ulimit -H -n)" 2>/dev/null; '
     'exec "$@"'
 )
-#: What belongs to one login or one terminal, and means nothing, or the wrong thing, after it.
+#: What belongs to one login, terminal or worker, and means nothing, or the wrong thing, after it.
 _OF_THE_LOGIN = frozenset(
     """
-    _ DBUS_SESSION_BUS_ADDRESS DISPLAY KRB5CCNAME OLDPWD PWD SECURITYSESSIONID SHLVL TERM
-    WAYLAND_DISPLAY WINDOWID XAUTHORITY XDG_RUNTIME_DIR XDG_SESSION_ID XPC_SERVICE_NAME
+    _ DBUS_SESSION_BUS_ADDRESS DISPLAY KRB5CCNAME MACGPU_WORKER OLDPWD PWD SECURITYSESSIONID SHLVL
+    TERM WAYLAND_DISPLAY WINDOWID XAUTHORITY XDG_RUNTIME_DIR XDG_SESSION_ID XPC_SERVICE_NAME
     """.split()
 )
 _OF_LOGINS = ("SSH_", "SUDO_", "TERM_", "TMUX")

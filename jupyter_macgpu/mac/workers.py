@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..wire import messages as m
 from ..wire.connection import Connection
-from . import build, handover, store
+from . import build, handover, store, stragglers
 from .endpoint import Endpoint
 from .merge import PIPES, Merger
 
@@ -124,6 +124,7 @@ class Worker:
             stdout=log,
             stderr=log,
             cwd=self.cwd,
+            env={**os.environ, stragglers.VARIABLE: str(self.folder)},
             start_new_session=True,
         )
 
@@ -320,11 +321,12 @@ class Worker:
         if self.endpoint is not None:
             self.endpoint.close()
 
-    def erase(self) -> None:
-        """Delete the worker's folder, and the cells' working folder if they left nothing there."""
+    def erase(self, *, whole: bool) -> None:
+        """Delete the worker's folder; `whole`: the cells' too, if they left nothing there."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            self.cwd.rmdir()
+        if whole:
+            with contextlib.suppress(OSError):
+                self.cwd.rmdir()
 
     def start_log(self) -> str:
         """Return the end of what the worker wrote before it could speak."""
@@ -341,11 +343,10 @@ class Worker:
         return True
 
     def _reap(self) -> None:
-        """End what is left of the process group: a dead worker's children are nobody's."""
-        try:
+        """End what is left of the process group and beside it: its children are nobody's now."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            return
+        stragglers.reap(self.folder)
 
     def _close_pipe(self, name: str) -> None:
         fd = self._pipes.pop(name)

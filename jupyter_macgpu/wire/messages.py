@@ -313,8 +313,8 @@ class Operate(Message):
 
     `operation` is the client's number for it; `action` is ``fetch``, ``values``, ``free``,
     ``restart`` or ``close``, of files ``files``, ``have``, ``put`` or ``get``; see `detail`.
-    Of the host, with no session: ``pause`` for ``seconds``, so that nothing new starts, and
-    ``resume``.
+    Of the host, with no session: ``pause`` for ``seconds``, so that nothing new starts, ``resume``,
+    and ``orphans``, the processes that outlived their workers.
     """
 
     operation: str

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_macgpu import execution, fetching, interrupts, link
 from jupyter_macgpu.execution import Submission
-from jupyter_macgpu.mac import carry, condition, policy, serve, store, telemetry
+from jupyter_macgpu.mac import carry, condition, policy, serve, store, stragglers, telemetry
 from jupyter_macgpu.wire import bulk, bundle
 from jupyter_macgpu.wire import messages as m
 from tests.model.client import Client
@@ -267,6 +267,7 @@ def modelled(world: World) -> Iterator[None]:
         (condition, "Probe", NoProbe),
         (condition, "PolicyFile", lambda: policy.PolicyFile(world.policy)),
         (store, "sync", _sync),
+        (stragglers, "reap", lambda _folder: 0),
         (store, "boot_id", lambda: f"boot-{world.boots}"),
         *((module, "time", clock) for module in (execution, fetching, interrupts, link)),
     ]
