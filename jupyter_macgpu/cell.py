@@ -32,6 +32,26 @@ class Dialect:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """A script or a command that is run instead of a cell, as a process of its own.
+
+    Attributes
+    ----------
+    argv
+        The command and its arguments; of a script its path in the session's folder and its
+        arguments.
+    script
+        The script's text; bytes that are not UTF-8 as lone surrogates. None for a command.
+    is_coloured
+        Whether its output goes to a terminal.
+    """
+
+    argv: tuple[str, ...]
+    script: str | None = None
+    is_coloured: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
     """One cell as the notebook has it.
 
@@ -49,6 +69,12 @@ class Cell:
         Whether a line of the magic's own stands above the source; sticky mode has none.
     kernel
         The kernel's id, with `cell` and the notebook's name the run's origin.
+    program
+        What is run instead of the source.
+    after
+        Id of the run before it, where the variables stay on the host from one cell to the next and
+        nothing of them travels; ``""`` for the first of them. Such a cell is transformed there.
+        None is a notebook's cell.
     """
 
     source: str
@@ -57,4 +83,6 @@ class Cell:
     cell: str = ""
     kernel: str = ""
     headed: bool = True
+    program: Program | None = None
+    after: str | None = None
     dialect: Dialect

@@ -1,7 +1,7 @@
 """The ``macgpu`` command: the verbs of ``%macgpu`` in a shell.
 
 Exit codes: 0 done; 1 it did not work; 2 the command line is wrong, or ``diff`` found a difference;
-3 the run ended badly.
+3 the run ended badly. ``run`` has the program's own, and those of `exits`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import commands, completing, doctor, fleetcommands, overview, runs
+from .exits import NOT_BEGUN
 from .fleet.file import load_fleet
 from .fleet.hosts import select
 from .fleet.watching import FleetFile
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _VERBS[command.verb](command)
     except InputError as error:
         print(runs.worth_saying(error), file=sys.stderr)
-        return 2
+        return NOT_BEGUN if words[0] == "run" else 2
     except MacGPUError as error:
         print(runs.worth_saying(error), file=sys.stderr)
         return 1
@@ -143,6 +144,12 @@ def _verify(command: Command) -> int:
         rows = list(verify(pool, hosts))
     _print(command, rows, commands.table(rows, VERIFY_COLUMNS, ""))
     return 1 if any(row["state"] == "failed" for row in rows) else 0
+
+
+def _run(command: Command) -> int:
+    from .scripts import main as run
+
+    return run(command)
 
 
 def _runs(command: Command) -> int:
@@ -293,6 +300,7 @@ _VERBS: dict[str, Callable[[Command], int]] = {
     "why": _why,
     "use": _in_notebooks_only,
     "verify": _verify,
+    "run": _run,
     "runs": _runs,
     "logs": _logs,
     "attach": _attach,

@@ -16,6 +16,7 @@ import secrets
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 from .folder import FilesError, Talk, listing, read_pattern
@@ -25,7 +26,7 @@ from .wire.values.remote import format_size
 from .words import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
 #: Small files that are asked for before the first one is waited for.
@@ -55,17 +56,21 @@ class Got:
         return f"got {many}, {format_size(self.size)}, from {host}{into}: {names}{more}{instead}"
 
 
-def wrote_line(wrote: Any) -> list[str]:
+def wrote_line(wrote: Any, apart: Mapping[str, int] = MappingProxyType({})) -> list[str]:
     """Return a line about the files that a run wrote, if it wrote any.
 
     Parameters
     ----------
     wrote
         What the run's summary says of them: ``{count, bytes, names}``, the largest first.
+    apart
+        Files that are not to be named, and their bytes.
     """
     try:
-        count, size = int(wrote["count"]), format_size(int(wrote["bytes"]))
-        names = [str(name) for name in wrote["names"]]
+        ours = [name for name in wrote["names"] if name in apart]
+        names = [str(name) for name in wrote["names"] if name not in apart]
+        count = int(wrote["count"]) - len(ours)
+        size = format_size(int(wrote["bytes"]) - sum(apart[name] for name in ours))
         first = names[0]
     except (KeyError, IndexError, TypeError, ValueError):
         return []

@@ -71,8 +71,16 @@ class Grammar:
     not_yet: tuple[str, ...] = ()
     habits: Mapping[str, str] = field(default_factory=dict)
 
-    def read(self, words: Iterable[Word]) -> tuple[dict[str, object], list[Word]]:
+    def read(
+        self, words: Iterable[Word], *, leading: bool = False
+    ) -> tuple[dict[str, object], list[Word]]:
         """Sort words into the fields that options fill and the words that are left.
+
+        Parameters
+        ----------
+        leading
+            Whether options stand at the beginning only: the first other word, or ``--``, and all
+            that follows it are left as they are.
 
         Raises
         ------
@@ -83,6 +91,8 @@ class Grammar:
         others: list[Word] = []
         queue = iter(words)
         for word in queue:
+            if leading and (word.text == "--" or not word.text.startswith("-")):
+                return fields, [word, *queue]
             if word.quoted or len(word.text) < 2 or not word.text.startswith("-"):
                 others.append(word)
                 continue

@@ -16,7 +16,7 @@ from .wire.values.remote import RemoteValue
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .cell import Cell
+    from .cell import Cell, Program
     from .inputs import Inputs
     from .options import CellOptions
     from .session import Session
@@ -76,7 +76,7 @@ def _description(
 ) -> dict[str, Any]:
     return {
         "source": cell.source,
-        "code": cell.code.removeprefix("\n") if cell.headed else cell.code,
+        "code": _code(cell),
         "headed": cell.headed,
         "execution_count": cell.count,
         "cell_id": cell.cell,
@@ -87,6 +87,23 @@ def _description(
         "held": RemoteValue.held_on(host),
         "limits": dict(limits),
         "host": host,
+        "after": cell.after,
+        "program": None if cell.program is None else _told(cell.program),
+    }
+
+
+def _code(cell: Cell) -> str | None:
+    """Return the cell as plain Python; None where only its host can make that of it."""
+    if cell.after is not None:
+        return None
+    return cell.code.removeprefix("\n") if cell.headed else cell.code
+
+
+def _told(program: Program) -> dict[str, Any]:
+    return {
+        "argv": list(program.argv),
+        "script": program.script,
+        "coloured": program.is_coloured,
     }
 
 

@@ -10,13 +10,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .grammar import Grammar
+from .grammar import Grammar, Option
 from .options import CELL_OPTIONS, CellOptions
-from .verbtable import ABOUT_A_CELL, NOT_YET, VERBS, Verb
+from .verbtable import ABOUT_A_CELL, NOT_YET, PROGRAM, VERBS, Verb
 from .words import OptionError, Word, nearest, pointed_at, shown, split
 
 if TYPE_CHECKING:
     from .scheduling.selectors import Selector
+
+#: Options of cells that mean nothing where there is no notebook.
+_OF_NOTEBOOKS = frozenset({"inputs", "outputs", "again", "dry_run"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +55,7 @@ class Command:
     show_labels, wide, watch
         Whether labels are shown, more columns, and again and again.
     cell
-        The options of the cell that is asked about.
+        The options of the cell that is asked about, or of the program that is to be run.
     said
         The same options as they were typed.
     fleet, seed, once
@@ -60,6 +63,10 @@ class Command:
         shown once.
     clear
         Whether what was set is to be taken away.
+    output
+        File for the notebook that has run; None chooses it.
+    get
+        Files that are brought here after the run.
     """
 
     verb: str
@@ -85,6 +92,8 @@ class Command:
     seed: int = 0
     once: bool = False
     clear: bool = False
+    output: str | None = None
+    get: tuple[str, ...] = ()
 
 
 def parse_verb(line: str) -> Command:
@@ -138,9 +147,9 @@ def _parse(words: Sequence[Word], verbs: Mapping[str, Verb], door: str) -> Comma
         raise _unknown_verb(name, verbs, door)
     verb = verbs[name]
     about_cell = verb.takes == ABOUT_A_CELL
-    options = (*verb.options, *(CELL_OPTIONS if about_cell else ()))
+    options = (*verb.options, *_cell_options(verb))
     grammar = Grammar(command=f"{door} {name}", options=options)
-    fields, others = grammar.read(words[1:])
+    fields, others = grammar.read(words[1:], leading=verb.takes == PROGRAM)
     arguments = tuple(word.text for word in others)
     _check(arguments, verb, f"{door} {name}")
     if about_cell:
@@ -148,6 +157,9 @@ def _parse(words: Sequence[Word], verbs: Mapping[str, Verb], door: str) -> Comma
         own_names = {name for option in verb.options for name in option.names}
         said = " ".join(_as_typed(word) for word in words[1:] if word.text not in own_names)
         fields = {"cell": CellOptions(**fields), "said": said, **own}  # type: ignore[arg-type]
+    elif verb.takes == PROGRAM:
+        own = {field: fields.pop(field) for field in ("output", "get") if field in fields}
+        fields = {"cell": CellOptions(**fields), **own}  # type: ignore[arg-type]
     # The table's readers type them.
     return Command(verb=name, arguments=arguments, **fields)  # type: ignore[arg-type]
 
@@ -160,6 +172,14 @@ def _as_typed(word: Word) -> str:
     return f"{quote}{word.text}{quote}"
 
 
+def _cell_options(verb: Verb) -> tuple[Option, ...]:
+    if verb.takes == ABOUT_A_CELL:
+        return CELL_OPTIONS
+    if verb.takes == PROGRAM:
+        return tuple(option for option in CELL_OPTIONS if option.field not in _OF_NOTEBOOKS)
+    return ()
+
+
 def _check(arguments: tuple[str, ...], verb: Verb, command: str) -> None:
     usage = f"Write {command} {verb.takes}".rstrip() + "."
     if verb.takes in ("", ABOUT_A_CELL) and arguments:
@@ -170,12 +190,14 @@ def _check(arguments: tuple[str, ...], verb: Verb, command: str) -> None:
             f"{command} takes one run; {given}.",
             next=f"{usage} RUN is the start of an id, a name, or last.",
         )
+    if verb.takes == PROGRAM and not any(word != "--" for word in arguments):
+        programs = f"{command} FILE.py, {command} FILE.ipynb, or {command} -- COMMAND"
+        raise OptionError(f"{command} takes a program; none is given.", next=f"Write {programs}.")
     if verb.takes == "HOST" and len(arguments) != 1:
         raise OptionError(f"{command} takes one host of the fleet.", next=usage)
     if verb.takes == "TIME" and len(arguments) != 1:
-        raise OptionError(
-            f"{command} takes one length of time.", next=f"{usage} TIME is 30m or 1h."
-        )
+        what = f"{command} takes one length of time."
+        raise OptionError(what, next=f"{usage} TIME is 30m or 1h.")
     if verb.takes == "SHELL" and len(arguments) != 1:
         raise OptionError(f"{command} takes the name of one shell.", next=usage)
     if verb.takes == "PLACE" and len(arguments) != 1:

@@ -53,8 +53,22 @@ _CLEAR = Option(names=("--clear",), field="clear", help="take what was set away"
 _COLLECT = Option(names=("--collect",), field="collect", help="say what was found then")
 
 
+_OUTPUT = Option(
+    names=("--output",), field="output", value="FILE", help="where the notebook goes that has run"
+)
+_GET = Option(
+    names=("--get",),
+    field="get",
+    value="PATH",
+    read=lambda text: (text,),
+    repeats=True,
+    help="bring this file that it wrote here; * and ? are read on the host",
+)
+
 #: What a verb takes that is asked about a cell.
 ABOUT_A_CELL = "[OPTION...]"
+#: What `run` takes: its own options and a cell's, then a program and that program's arguments.
+PROGRAM = "PROGRAM..."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +83,8 @@ class Verb:
         What its arguments are called: ``RUN`` and ``HOST`` are one that must be there,
         ``[HOST]`` and ``[PATH]`` one at most, ``PATH...``, ``HOST...`` and ``SOURCE...`` one or
         more, ``TIME``, ``SHELL``, ``PLACE`` a host, a selector or ``auto``, ``[OPTION...]`` what a
-        cell's first line takes, ``[PATH...]``, ``[HOST...]`` and ``[NAME...]`` any number,
+        cell's first line takes, ``PROGRAM...`` that too, then a program and its arguments,
+        ``[PATH...]``, ``[HOST...]`` and ``[NAME...]`` any number,
         ``[KEY[=VALUE]...]`` settings. Empty: it takes none.
     options
         Its options.
@@ -104,6 +119,12 @@ VERBS: dict[str, Verb] = {
         "on all",
         takes="[HOST]",
         options=(_JSON,),
+    ),
+    "run": Verb(
+        help="run a script, a notebook or a command: FILE.py, FILE.ipynb or -- COMMAND",
+        takes=PROGRAM,
+        options=(_OUTPUT, _GET),
+        shell_only=True,
     ),
     "runs": Verb(help="list the runs that the hosts know", options=(_JSON,)),
     "attach": Verb(help="show a run's outputs and bind what it brings", takes="RUN"),

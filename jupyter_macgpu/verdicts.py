@@ -21,6 +21,9 @@ _MISSING = {"NameError", "UndefinedVariableError"}
 #: What a magic line takes as it is.
 _PLAIN = re.compile(r"[^\s'\"#-][^\s'\"]*")
 _QUOTED = re.compile(r"'([A-Za-z_]\w*)'")
+#: What Python says at last of a module or a file that is not there.
+_NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
+_NO_FILE = re.compile(r"FileNotFoundError: \[Errno 2\] No such file or directory: '([^']+)'")
 _MEMORY_SIGNALS = {"SIGKILL", "SIGABRT"}
 
 
@@ -90,6 +93,35 @@ def file_hint(missing: str, host: str) -> list[str]:
     if path.is_absolute() or not inside:
         return [f"{line}, and open it there as {path.name!r}"]
     return [f"{line}, or --files {typed}"]
+
+
+def missing_hint(line: str, beside: Path, host: str) -> str:
+    """Return how to ship what a Python program missed, if it is here; else the empty text.
+
+    Parameters
+    ----------
+    line
+        The last line that the program wrote: its error.
+    beside
+        The folder in which its modules are looked for.
+    """
+    if found := _NO_MODULE.match(line):
+        name = found[1].partition(".")[0]
+        for path in (beside / f"{name}.py", beside / name):
+            if path.exists():
+                return f"{name} is here, not on {host}: {_files_option(path)}"
+    elif found := _NO_FILE.match(line):
+        path = Path(found[1])
+        if path.exists():
+            return f"{shown(found[1])} is here, not on {host}: {_files_option(path)}"
+    return ""
+
+
+def _files_option(path: Path) -> str:
+    """Return what ships a file or a folder, by its name below the working folder if it has one."""
+    whole, here = path.absolute(), Path.cwd()
+    name = shown(str(whole.relative_to(here) if whole.is_relative_to(here) else whole))
+    return f"add --files {name}" if _PLAIN.fullmatch(name) else f"add --files '{name}'"
 
 
 def _ended_from_outside(result: Result) -> BaseException:

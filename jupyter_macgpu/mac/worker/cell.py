@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ...wire import bundle
 from ...wire.errors import RemoteProtocolError
 from ...wire.values.changes import CELL_LIMIT, VALUE_LIMIT, Limits
+from .program import Program, read_program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,6 +48,12 @@ class Cell:
         Whether somebody answers `input()`.
     host
         What the notebook calls this machine.
+    program
+        What is run instead of a cell; None runs the cell.
+    after
+        Id of the run that came before this one, where the namespace stays here from one run to
+        the next and nothing of it travels; the empty text for the first of them. None is a
+        notebook's cell.
     stream, buffers
         The inputs. The buffers are writable, and nobody else's.
     """
@@ -64,6 +71,8 @@ class Cell:
     limits: Limits
     can_ask: bool
     host: str
+    program: Program | None
+    after: str | None
     stream: memoryview = field(repr=False)
     buffers: tuple[memoryview, ...] = field(repr=False)
 
@@ -105,6 +114,8 @@ def _described(said: dict[str, Any], stream: memoryview, buffers: tuple[memoryvi
         limits=Limits(value=limits.get("value", VALUE_LIMIT), cell=limits.get("cell", CELL_LIMIT)),
         can_ask=bool(said.get("stdin", True)),
         host=said.get("host") or "the worker",
+        program=read_program(said["program"]) if said.get("program") else None,
+        after=said.get("after"),
         stream=stream,
         buffers=buffers,
     )

@@ -12,11 +12,19 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ...wire import content as wire_content
-from ...wire.values.receive import InputNotLoadable, Received, receive
+from ...wire.values.receive import InputNotLoadable, Received, nothing_received, receive
 from .cell import Cell, open_cell
 from .device import default_device, gpu_never_used
 from .display import ResultHook, as_json
-from .trouble import Trouble, input_not_loaded, not_returned, not_started, not_stored
+from .program import run_program
+from .trouble import (
+    Trouble,
+    input_not_loaded,
+    names_are_gone,
+    not_returned,
+    not_started,
+    not_stored,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +37,7 @@ if TYPE_CHECKING:
     from .gate import Gate
     from .holdings import Holdings
     from .outlet import Outlet
+    from .program import Program
     from .results import Results
     from .shell import ZMQInteractiveShell
     from .vigil import Vigil
@@ -72,6 +81,9 @@ class Executor:
             self._fail(_why_not_started(error), times)
             return
         times.append(time.perf_counter())
+        if cell.program is not None:
+            self._run_program(cell, cell.program, times)
+            return
         with _environment(cell.environ), self._device(cell):
             self.asking.allow(cell.can_ask)
             outcome = await self.shell.run_user_cell(
@@ -79,11 +91,29 @@ class Executor:
             )
         self.gate.end()
         self._leave_if_forked()
+        self.shell.last_run = message.run
         times.append(time.perf_counter())
         self._return(message.run, cell, received, outcome, times)
 
+    def _run_program(self, cell: Cell, program: Program, times: list[float]) -> None:
+        try:
+            with _environment(cell.environ):
+                ended = run_program(program, self.gate)
+        except OSError as problem:
+            self._fail(not_started(problem), times)
+            return
+        finally:
+            self.gate.end()
+        times.append(time.perf_counter())
+        summary = self._summary(ended.error(), times) | ended.told()
+        self.outlet.event("finished", _for_head(summary, json.dumps(summary)))
+
     def _load(self, cell: Cell) -> Received:
         self.holdings.settle(cell.held)
+        if cell.after is not None:
+            if cell.after and cell.after != self.shell.last_run:
+                raise names_are_gone()
+            return nothing_received(self.number_of)
         try:
             received = receive(
                 cell.stream,
@@ -120,7 +150,7 @@ class Executor:
                 self.shell.user_ns,
                 run=run,
                 host=cell.host,
-                result=() if value is None else (value,),
+                result=() if value is None or cell.after is not None else (value,),
                 only=cell.only,
                 limits=cell.limits,
             )

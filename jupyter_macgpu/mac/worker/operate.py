@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...wire import messages as m
-from ...wire.values.capture import CLASSES
 from ...wire.values.changes import RESULT, Changes
-from ...wire.values.receive import Received
-from ...wire.values.snapshot import Snapshot
+from ...wire.values.receive import nothing_received
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,9 +72,6 @@ class Operator:
 
     def _changes(self, operation: str, value: object) -> Changes:
         # A run that changed nothing and whose last expression was the value.
-        nothing = Received(
-            before={}, snapshot=Snapshot({}, set()), classes=CLASSES, number_of=self.number_of
-        )
-        return nothing.changes(
+        return nothing_received(self.number_of).changes(
             self.namespace, run=operation, host="", result=(value,), only=(RESULT,)
         )

@@ -51,6 +51,8 @@ class ZMQInteractiveShell(InteractiveShell):
     keepkernel_on_exit = None
     #: Name and text of the last error that was shown in this run.
     last_error: tuple[str, str] | None = None
+    #: Id of the last cell's run.
+    last_run = ""
     #: Whether an error came up while the result was shown: then the run has failed.
     failed_to_show = False
 

@@ -66,6 +66,17 @@ def not_started(error: Exception) -> Trouble:
     )
 
 
+def names_are_gone() -> Trouble:
+    """Return what to say when the worker that ran the cells before is another one by now."""
+    return Trouble(
+        "WorkerGone",
+        "The worker that ran the cells before this one has ended",
+        "The cell was not run.",
+        "What the cells before have shown is kept; their variables are gone.",
+        "Run the notebook again from its start.",
+    )
+
+
 def not_returned(error: Exception) -> Trouble:
     """Return what to say when what a cell did to the variables cannot be told."""
     return Trouble(

@@ -135,6 +135,11 @@ def receive(
     )
 
 
+def nothing_received(number_of: Callable[[str], int | None]) -> Received:
+    """Return the inputs of a run that has none, and of which nothing is to be told."""
+    return Received(before={}, snapshot=Snapshot({}, set()), classes=CLASSES, number_of=number_of)
+
+
 def table_from(
     stream: bytes | bytearray | memoryview,
     buffers: Iterable[Any],

@@ -1,0 +1,337 @@
+"""``macgpu run``: a script, a notebook or a command, on a host of the fleet.
+
+It goes the way of a cell, so that placement, queue, limits, interrupts and lost connections are the
+same. A script and a command are a process of their own there; the cells of a notebook run in one
+worker, and their variables stay in it.
+"""
+
+from __future__ import annotations
+
+import getpass
+import re
+import sys
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import exits
+from .cell import Cell, Dialect, Program
+from .fleet.file import load_fleet
+from .folder import Talk
+from .gathering import gather
+from .getting import get, wrote_line
+from .interrupts import Interrupts, counted
+from .ledger import Ledger
+from .notebookfile import NotebookFile, output_path
+from .options import CellOptions
+from .pool import Pool
+from .reach import Reach
+from .recording import Recording
+from .runs import worth_saying
+from .screening import screen_for
+from .terminal import Terminal
+from .verdicts import missing_hint
+from .way import run_cell
+from .wire.errors import InputError, MacGPUError
+from .words import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from .execution import Show
+    from .notebookfile import CodeCell
+    from .session import Session
+    from .verbs import Command
+    from .way import Result
+    from .wire import messages as m
+
+PLAIN = Dialect(
+    flags=0,
+    transform=lambda text: text,
+    number_of=lambda _name: None,
+    register_source=lambda *_: None,
+)
+
+
+def main(command: Command) -> int:
+    """Run what the command line names; return the exit code, as `exits` has them."""
+    what, *arguments = command.arguments
+    options = command.cell or CellOptions()
+    try:
+        if what == "--":
+            _refuse_output(command)
+            return _run_program(command, Program(argv=tuple(arguments)), options, Path.cwd())
+        path = Path(what)
+        if path.suffix == ".ipynb":
+            return _run_notebook(command, path, arguments, options)
+        _refuse_output(command)
+        script = _script(path, arguments)
+        return _run_program(command, script, options, path.absolute())
+    except MacGPUError as error:
+        print(worth_saying(error), file=sys.stderr)
+        return exits.NOT_BEGUN
+
+
+class _Desk:
+    """One ``macgpu run``: its pool, and what it shows where.
+
+    Attributes
+    ----------
+    sent
+        Whether a run was sent.
+    own_files
+        The script's file there, which no run of the user's has written, and its bytes.
+    asks_for_files
+        Whether the user has said what is to be brought.
+    """
+
+    def __init__(self, pool: Pool, interrupts: Interrupts) -> None:
+        self.pool = pool
+        self.own_files: dict[str, int] = {}
+        self.asks_for_files = False
+        self.interrupts = interrupts
+        self.terminal = Terminal(interrupts.count)
+        self.sent = False
+        self._ledger = Ledger()
+
+    def run(self, cell: Cell, options: CellOptions, show: Show | None = None) -> Result:
+        """Run a cell; the errors are those of `run_cell`."""
+        try:
+            return run_cell(
+                cell,
+                {},
+                options,
+                pool=self.pool,
+                show=show or self.terminal,
+                interrupts=self.interrupts,
+                record=self._record,
+                placed=self._placed,
+                limits={},
+            )
+        finally:
+            self._ledger.close()
+
+    def failed(self, error: MacGPUError) -> int:
+        """Say what went wrong on the way; return the exit code."""
+        print(worth_saying(error), file=sys.stderr)
+        return exits.code_for(error, sent=self.sent)
+
+    def ended(self, result: Result, what: str) -> int:
+        """Say what there is to say of a run's end; return the exit code."""
+        wrote = result.summary.get("wrote")
+        notes = [note for note in result.notes if note not in wrote_line(wrote)]
+        for text in (*notes, *self._wrote(wrote, result.host), exits.line_of(result, what)):
+            if text:
+                self.terminal.notice(text)
+        if self.terminal.is_closed:
+            return exits.NOBODY_READS
+        return exits.code_of(result.state, result.summary)
+
+    def bring(self, patterns: Sequence[str]) -> None:
+        """Bring files that a run has written into the working folder.
+
+        Raises
+        ------
+        FilesError, TransportError
+            If they cannot be brought.
+        """
+        session = self.pool.current
+        if patterns and session is not None:
+            got = get(Talk(session, self.interrupts.take), patterns)
+            self.terminal.notice(got.text(session.host.name, "."))
+
+    def _wrote(self, wrote: Any, host: str) -> list[str]:
+        """Return a line about what a run wrote there, where nobody has asked for files."""
+        line = wrote_line(wrote, apart=self.own_files)
+        if not line or self.asks_for_files:
+            return []
+        what = line[0].partition(" \N{MIDDLE DOT} ")[0]
+        return [f"{what}, on {host}; --get PATH brings files"]
+
+    def _record(self, message: m.Submit, host: str) -> None:
+        try:
+            self._ledger.record(message, host)
+        except OSError as error:
+            raise InputError(
+                f"The run could not be written down here: {error}.",
+                next="Make room or give write access, then run it again.",
+            ) from error
+        self.sent = True
+
+    def _placed(self, session: Session) -> None:
+        self.terminal.placed(session.host)
+        if not session.announced and len(self.pool.fleet.hosts) > 1:
+            self.terminal.notice(f"runs on {session.host.name}")
+        session.announced = True
+
+
+@contextmanager
+def _desk(name: str) -> Iterator[_Desk]:
+    fleet = load_fleet()
+    if fleet.notice:
+        print(fleet.notice, file=sys.stderr)
+    pool = Pool(fleet, Reach(getpass.getpass), name)
+    try:
+        with counted() as interrupts:
+            yield _Desk(pool, interrupts)
+    finally:
+        pool.close()
+
+
+def _script(path: Path, arguments: Sequence[str]) -> Program:
+    """Return a script as a program; it keeps its place below the working folder."""
+    if path.suffix != ".py":
+        raise InputError(
+            f"{shown(str(path))} is neither a .py nor an .ipynb file.",
+            next="For a command write two dashes before it: macgpu run -- COMMAND. "
+            "--files brings files along.",
+        )
+    file = next(iter(gather([str(path)]).files.values()))
+    text = Path(file.path).read_bytes().decode("utf-8", "surrogateescape")
+    return Program(argv=(file.name, *arguments), script=text)
+
+
+def _refuse_output(command: Command) -> None:
+    if command.output is not None:
+        raise InputError(
+            "--output is for notebooks.", next="Leave it out; a shell redirects with >."
+        )
+
+
+def _run_program(command: Command, program: Program, options: CellOptions, place: Path) -> int:
+    """Run a script or a command; the session's folder belongs to the path of it."""
+    program = replace(program, is_coloured=sys.stdout.isatty())
+    if program.script is None and not program.argv:
+        raise InputError("Two dashes, and no command.", next="Write macgpu run -- COMMAND.")
+    cell = Cell(source="", code="", count=1, dialect=PLAIN, program=program)
+    with _desk(str(place)) as desk:
+        if program.script is not None:
+            size = len(program.script.encode("utf-8", "surrogateescape"))
+            desk.own_files = {program.argv[0]: size}
+        desk.asks_for_files = bool(command.get)
+        try:
+            result = desk.run(cell, options)
+            code = desk.ended(result, program.argv[0])
+            if code == exits.ERROR:
+                beside = place.parent if program.script is not None else place
+                _hint(desk, result, beside)
+        except MacGPUError as error:
+            return desk.failed(error)
+        return _brought(desk, command, code)
+
+
+def _hint(desk: _Desk, result: Result, beside: Path) -> None:
+    """Say how what a Python program missed is shipped, if it is here."""
+    last = desk.terminal.tail.rstrip().rpartition("\n")[2]
+    if hint := missing_hint(re.sub(r"\x1b\[[0-9;:]*m", "", last), beside, result.host):
+        desk.terminal.notice(hint)
+
+
+def _brought(desk: _Desk, command: Command, code: int) -> int:
+    try:
+        desk.bring(command.get)
+    except MacGPUError as error:
+        print(worth_saying(error), file=sys.stderr)
+        return code or exits.ERROR
+    return code
+
+
+def _run_notebook(
+    command: Command, path: Path, arguments: Sequence[str], options: CellOptions
+) -> int:
+    if arguments:
+        raise InputError(
+            f"A notebook takes no arguments: {shown(arguments[0])}.",
+            next="Options stand before the file.",
+        )
+    gather([str(path)])  # says what is wrong with a path
+    book = NotebookFile(path)
+    target = output_path(path, command.output)
+    with _desk(str(path.absolute())) as desk:
+        desk.asks_for_files = bool(command.get)
+        try:
+            code = _run_cells(desk, book, target, options)
+        except MacGPUError as error:
+            code = desk.failed(error)
+        desk.terminal.notice(f"what has run is in {shown(str(target))}")
+        return _brought(desk, command, code)
+
+
+def _run_cells(desk: _Desk, book: NotebookFile, target: Path, options: CellOptions) -> int:
+    """Run the cells in order until one fails; the file is written after each of them."""
+    after, count = "", 0
+    displays: dict[str, list[dict[str, object]]] = {}
+    options = replace(options, outputs=())
+    _write(book, target)
+    for cell in book.cells:
+        if not cell.source.strip():
+            continue
+        count += 1
+        recorded = _Recorded(desk, count, displays)
+        try:
+            result = desk.run(_resident(cell, count, after), options, recorded)
+        finally:
+            book.finish(cell, recorded.outputs(), count)
+            _write(book, target)
+        code = desk.ended(result, f"cell {count}")
+        goes_on = code == exits.OK or (cell.may_fail and result.state == "error")
+        if not goes_on:
+            return code
+        after = result.run
+        options = replace(options, on=result.host, files=(), profile=None, prefer=())
+    return exits.OK
+
+
+def _resident(cell: CodeCell, count: int, after: str) -> Cell:
+    """Return a cell whose variables stay on the host, for those that come after it."""
+    return Cell(
+        source=cell.source, code="", count=count, dialect=PLAIN, headed=cell.headed, after=after
+    )
+
+
+def _write(book: NotebookFile, target: Path) -> None:
+    try:
+        book.write(target)
+    except OSError as error:
+        raise InputError(
+            f"{shown(str(target))} cannot be written: {error.strerror or error}.",
+            next="Name another file with --output.",
+        ) from None
+
+
+class _Recorded:
+    """Shows a cell in the terminal and keeps it for the notebook's file."""
+
+    def __init__(
+        self, desk: _Desk, count: int, displays: dict[str, list[dict[str, object]]]
+    ) -> None:
+        self._desk = desk
+        self._begin = (count, displays)
+        self._recording: Recording | None = None
+
+    def output(self, output: m.Output) -> None:
+        """Show one record, and keep it."""
+        if self._recording is None:
+            session = self._desk.pool.current
+            assert session is not None
+            screen = screen_for(session.host.name, session.host.trust)
+            self._recording = Recording(*self._begin, screen)
+        self._recording.output(output)
+        self._desk.terminal.output(output)
+
+    def state(self, state: m.RunState) -> None:
+        """Show where the run is now."""
+        self._desk.terminal.state(state)
+
+    def notice(self, text: str) -> None:
+        """Show a line of ours."""
+        self._desk.terminal.notice(text)
+
+    def ask(self, prompt: str, password: bool) -> str:
+        """Ask the user."""
+        return self._desk.terminal.ask(prompt, password)
+
+    def outputs(self) -> list[dict[str, object]]:
+        """Return what was kept."""
+        return [] if self._recording is None else self._recording.finish()
