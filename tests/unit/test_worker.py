@@ -374,3 +374,15 @@ def _plain(text: str) -> str:
     import re
 
     return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+def test_variables_stay_for_the_run_that_comes_after(worker):
+    worker.run("kept = (n for n in range(3))\nnext(kept)", reads=[], after="", narrow=[])
+    first = worker.current
+    ran = worker.run("print(next(kept), _)", reads=[], after=first, narrow=[])
+    assert (ran.status, ran.text()) == ("ok", "1 0\n")
+    assert "kept" not in worker.namespace
+    ran = worker.run("print(next(kept))", reads=[], after=first, narrow=[])
+    assert ran.finished["error"]["ename"] == "WorkerGone"
+    assert ran.text() == ""
+    assert worker.run("'kept' in globals()").finished["value"] == (False,)

@@ -158,6 +158,17 @@ class ResultHook(DisplayHook):
             shell.user_ns.pop(name, None)
             shell.user_ns_hidden[name] = ""
 
+    def keep(self, value: object) -> None:
+        """End a cell whose variables stay here: its value becomes the last one, as at home."""
+        names = self._shell().user_ns
+        if value is None:
+            return
+        for older, newer in (("___", "__"), ("__", "_")):
+            if newer in names:
+                names[older] = names[newer]
+        names["_"] = names[f"_{self.prompt_count}"] = value
+        names["Out"][self.prompt_count] = value
+
     def _shell(self) -> InteractiveShell:
         shell: InteractiveShell | None = self.shell
         assert shell is not None

@@ -158,7 +158,7 @@ class Executor:
             self._fail(not_returned(problem), times)
             return
         finally:
-            self._hook().end()
+            self._hook().end() if cell.after is None else self._hook().keep(value)
             # These hold the cell's error, and with it every variable of its frames.
             outcome.result = outcome.error_in_exec = outcome.error_before_exec = None
         self.holdings.add(changes)
