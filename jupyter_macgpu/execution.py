@@ -278,7 +278,7 @@ class Execution:
         if refused.about == "attach" and refused.reason == "unknown-run":
             self._unknown()
         elif refused.about in ("submit", "attach"):
-            raise _refusal(refused, self._link.host)
+            raise refusal(refused, self._link.host)
         else:
             self._show.notice(f"{refused.about} was refused: {refused.text}")
 
@@ -353,7 +353,8 @@ class Execution:
         return bring(self._link, end, self.run, self._interrupts.take)
 
 
-def _refusal(refused: m.Refused, host: str) -> RunRefused:
+def refusal(refused: m.Refused, host: str) -> RunRefused:
+    """Return the error that says what a host refused of a run, and why."""
     if refused.reason == "same-cell":
         run = str(refused.detail.get("run", ""))[:8]
         age = float(refused.detail.get("age", 0.0))

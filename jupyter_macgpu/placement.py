@@ -21,6 +21,7 @@ from .scheduling.explain import NOTABLE, Row, TermRow, summary, text_of
 from .scheduling.needs import Needs
 from .scheduling.selectors import parse_selector
 from .scheduling.taints import GPU_TOLERATIONS
+from .scheduling.weights import REACH
 from .wire.errors import MacGPUError, PlacementError
 
 if TYPE_CHECKING:
@@ -82,11 +83,15 @@ class Placement:
     ----------
     ranking
         All hosts as they were ranked.
+    among
+        Names of the hosts that have answered and may be waited on, this one first; empty where the
+        cell is for this one alone.
     """
 
     host: Host
     reason: str
     ranking: Ranking
+    among: tuple[str, ...] = ()
 
     def rank(self, limit: int | None = ROWS) -> dict[str, Any]:
         """Return what is stored with the run, for `why`: no more than the best `limit` hosts."""
@@ -225,6 +230,19 @@ def best_of(ranking: Ranking, well: Collection[str]) -> Candidate | None:
     return next((one for one in ranking.feasible if one.host in well), None)
 
 
+def among(ranking: Ranking, well: Collection[str]) -> tuple[str, ...]:
+    """Return the hosts to wait on, the best one first, `AT_ONCE` at most.
+
+    Those that are much worse than the best are none: there it would take longer than to wait.
+    """
+    able = [one for one in ranking.feasible if one.host in well]
+    if not able or able[0].score is None:
+        return ()
+    least = able[0].score - REACH
+    near = [one.host for one in able if one.score is not None and one.score >= least]
+    return tuple(near[:AT_ONCE])
+
+
 def reason_for(candidate: Candidate, ranking: Ranking, wish: Wish) -> str:
     """Return in a few words why a host was chosen."""
     needs, others = wish.needs, len(ranking.candidates) - 1
@@ -239,6 +257,14 @@ def reason_for(candidate: Candidate, ranking: Ranking, wish: Wish) -> str:
     if len(ranking.feasible) == 1:
         return "the only host that can take it"
     return f"best of {len(ranking.feasible)}: {summary(candidate)}"
+
+
+def elsewhere(placement: Placement, host: Host) -> Placement:
+    """Return the placement after waiting: on the host that had a slot first."""
+    if host.name == placement.host.name:
+        return placement
+    reason = "the first of the busy hosts to have a free slot"
+    return replace(placement, host=host, reason=reason)
 
 
 def rows_of(ranking: Ranking, limit: int | None = ROWS) -> list[Row]:

@@ -13,7 +13,9 @@ from .link import Link
 from .placement import (
     Placement,
     Wish,
+    among,
     best_of,
+    elsewhere,
     hoped,
     may_have,
     nobody,
@@ -45,6 +47,8 @@ IDLE = 60.0
 _ALL = 120.0
 #: Seconds between two looks for such connections.
 _ROUND = 5.0
+#: How often all hosts that a cell waits on may be lost before it goes to the best one as it is.
+_LOSSES = 3
 #: Fleets of at most so many hosts are ranked in whole for a cell that stays where it was.
 _WHOLE = 16
 
@@ -79,13 +83,22 @@ class Pool:
         self._resting: threading.Thread | None = None
         self._pid = os.getpid()
 
-    def lease(self, wish: Wish, say: Callable[[str], None]) -> tuple[Session, Placement]:
+    def lease(
+        self,
+        wish: Wish,
+        say: Callable[[str], None],
+        wait: Callable[[Sequence[Session]], Session | None] | None = None,
+    ) -> tuple[Session, Placement]:
         """Return the session in which a cell is to run, and why there.
 
         Parameters
         ----------
         say
             Told if the notebook moves to another host.
+        wait
+            Called where several hosts may be waited on, with the sessions there, the best one
+            first: returns the one that has a slot for the cell, or None if all of them were lost.
+            Not called where the notebook stays on its host: its state is there.
 
         Raises
         ------
@@ -94,6 +107,15 @@ class Pool:
         """
         before = self.current
         placement = self.decide(wish)
+        for _ in range(_LOSSES):
+            if wait is None or not placement.among:
+                break
+            hosts = {host.name: host for host in self.fleet.hosts}
+            won = wait([self.session(hosts[name]) for name in placement.among if name in hosts])
+            if won is not None:
+                placement = elsewhere(placement, won.host)
+                break
+            placement = self.decide(wish)
         self.current = self.session(placement.host)
         if before is not None and before is not self.current and before.announced:
             left = "its working folder and what lives in its worker stay there"
@@ -121,13 +143,29 @@ class Pool:
             asked |= self._ask(names)
             ranking = self.ranking(wish)
             if best := best_of(ranking, _well(asked)):
-                return self._placement(best, ranking, wish)
+                return self._placement(best, ranking, wish, _well(asked))
         while silent := [name for name, answer in asked.items() if answer is None]:
             asked |= self._ask(silent)
             ranking = self.ranking(wish)
             if best := best_of(ranking, _well(asked)):
-                return self._placement(best, ranking, wish)
+                return self._placement(best, ranking, wish, _well(asked))
         raise nobody(ranking, self.fleet)
+
+    def further(self, wish: Wish, beside: Collection[str], most: int) -> list[Session]:
+        """Return sessions on hosts that may be waited on beside others; nobody is waited for.
+
+        Those that are not connected are connected to in the background, for the next time.
+        """
+        ranking = self.ranking(wish)
+        able = {one.host for one in ranking.feasible if one.host not in beside}
+        hosts = [host for host in self.fleet.hosts if host.name in able]
+        links = {host.name: self.session(host).link for host in hosts}
+        open_now = [h for h in hosts if links[h.name].open and links[h.name].hello is not None]
+        ready = {*beside, *(host.name for host in open_now)}
+        names = to_ask(ranking, ready, self._unheard(wish))
+        self._scouts.send([host for host in self.fleet.hosts if host.name in names])
+        best = among(ranking, {host.name for host in open_now})[:most]
+        return [self.session(host) for host in open_now if host.name in best]
 
     def ranking(self, wish: Wish, hosts: Sequence[Host] | None = None) -> Ranking:
         """Put hosts in order for a cell by what is known of them now; nobody is asked."""
@@ -301,10 +339,13 @@ class Pool:
             if self.statuses.known(host).heard.seen is None and may_have(host, wish.needs)
         }
 
-    def _placement(self, chosen: Candidate, ranking: Ranking, wish: Wish) -> Placement:
+    def _placement(
+        self, chosen: Candidate, ranking: Ranking, wish: Wish, well: Collection[str] = ()
+    ) -> Placement:
         host = next(host for host in self.fleet.hosts if host.name == chosen.host)
         reason = reason_for(chosen, ranking, wish)
-        return Placement(host=host, reason=reason, ranking=ranking)
+        names = among(ranking, well)
+        return Placement(host=host, reason=reason, ranking=ranking, among=names)
 
     def _renewed(self, session: Session, host: Host) -> Session | None:
         """Let a session follow its entry in the fleet file; None if it is another machine now."""

@@ -27,6 +27,7 @@ def submission(
     inputs: Inputs,
     options: CellOptions,
     *,
+    run: str,
     session: Session,
     notebook: str,
     rank: Mapping[str, Any],
@@ -36,6 +37,8 @@ def submission(
 
     Parameters
     ----------
+    run
+        Its id, from `new_run`.
     rank
         Why this host was chosen; stored with the run.
     limits
@@ -50,25 +53,40 @@ def submission(
     raw = [buffer.raw() for buffer in inputs.capture.buffers]
     pieces = bundle.pack([description.encode(), inputs.capture.stream, *raw])
     message = m.Submit(
-        run=secrets.token_hex(16),
+        run=run,
         epoch=1,
         session=session.session,
         size=bundle.size_of(pieces),
         digest=bundle.digest_of(pieces),
         environment=session.environment,
-        origin={"notebook": notebook, "cell": cell.cell, "kernel": cell.kernel},
-        options={
-            "timeout": options.timeout,
-            "wait": options.wait,
-            "mem": options.mem,
-            "cpu": options.cpu,
-            "priority": options.priority,
-            "again": options.again,
-            "name": options.name,
-        },
+        origin=origin_of(cell, notebook),
+        options=run_options(options),
         rank=dict(rank),
     )
     return Submission(message=message, pieces=pieces)
+
+
+def new_run() -> str:
+    """Return an id that no run has."""
+    return secrets.token_hex(16)
+
+
+def origin_of(cell: Cell, notebook: str) -> dict[str, Any]:
+    """Return where a cell stands, as `wire.messages.Submit` has it."""
+    return {"notebook": notebook, "cell": cell.cell, "kernel": cell.kernel}
+
+
+def run_options(options: CellOptions) -> dict[str, Any]:
+    """Return what a host is told of a cell's options, as `wire.messages.Submit` has it."""
+    return {
+        "timeout": options.timeout,
+        "wait": options.wait,
+        "mem": options.mem,
+        "cpu": options.cpu,
+        "priority": options.priority,
+        "again": options.again,
+        "name": options.name,
+    }
 
 
 def _description(

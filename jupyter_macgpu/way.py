@@ -27,7 +27,9 @@ from .getting import wrote_line
 from .inputs import Inputs, read_inputs
 from .placement import wish_of
 from .putting import put
+from .submission import new_run, origin_of, run_options
 from .submission import submission as make_submission
+from .waiting import Request, Waiting
 from .wire import bundle
 from .wire import messages as m
 from .wire.errors import RemoteProtocolError, TransportError
@@ -37,17 +39,20 @@ from .wire.values.imported import imports_of
 from .wire.values.paths import reaches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from .cell import Cell, Dialect
     from .execution import Show
     from .interrupts import Interrupts
     from .link import Link
     from .options import CellOptions
-    from .placement import Wish
+    from .placement import Placement, Wish
     from .pool import Pool
     from .session import Session
     from .wire.values.imported import ImportLine
+
+#: Seconds that a run may still wait on the host whose slot it was granted.
+_LEAST_WAIT = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,21 +116,23 @@ def run_cell(
         As `Execution.drive` says.
     """
     inputs = read(cell, namespace, options)  # 1 capture
-    session, placement = pool.lease(wish_for(inputs, options, pool), show.notice)  # 2 place
-    placed(session)
-    _mind_devices(inputs, namespace, session, show)
-    _put_files(options, session, show, interrupts)
-    submission = make_submission(
-        cell,
-        inputs,
-        options,
-        session=session,
-        notebook=pool.notebook,
-        rank=placement.rank(),
-        limits=limits,
-    )
-    record(submission.message, session.host.name)
-    run = submission.message.run
+    run = new_run()
+    with _placed(cell, inputs, options, run, pool, show, interrupts) as place:  # 2 place
+        session = place.session
+        placed(session)
+        _mind_devices(inputs, namespace, session, show)
+        _put_files(options, session, show, interrupts)
+        submission = make_submission(
+            cell,
+            inputs,
+            place.options,
+            run=run,
+            session=session,
+            notebook=pool.notebook,
+            rank=place.placement.rank(),
+            limits=limits,
+        )
+        record(submission.message, session.host.name)
     # 3 ship, 4 execute, and the outputs of 5 publish
     outcome = Execution(session.link, run, show, interrupts, submission).drive()
     table = inputs.capture.table
@@ -134,6 +141,46 @@ def run_cell(
     result = bind(outcome, table, namespace, host.name, cell.dialect, imports=imports)  # 5 publish
     _collected(session.link, outcome)
     return result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Where a cell is to run, why there, and what is left of its options after waiting."""
+
+    session: Session
+    placement: Placement
+    options: CellOptions
+
+
+@contextlib.contextmanager
+def _placed(
+    cell: Cell,
+    inputs: Inputs,
+    options: CellOptions,
+    run: str,
+    pool: Pool,
+    show: Show,
+    interrupts: Interrupts,
+) -> Iterator[_Place]:
+    """Find a host for a cell, waiting on several if they are busy; keep its slot in this block."""
+    wish = wish_for(inputs, options, pool)
+    request = Request(
+        run=run,
+        origin=origin_of(cell, pool.notebook),
+        options=run_options(options),
+        limit=options.wait,
+    )
+    waiting = Waiting(
+        request, lambda names, most: pool.further(wish, names, most), show, interrupts
+    )
+    session, placement = pool.lease(wish, show.notice, waiting.first)
+    if options.wait is not None:
+        options = replace(options, wait=max(_LEAST_WAIT, options.wait - waiting.waited))
+    try:
+        yield _Place(session=session, placement=placement, options=options)
+    except BaseException:
+        waiting.give_back(session)
+        raise
 
 
 def _mind_devices(inputs: Inputs, namespace: dict[str, Any], session: Session, show: Show) -> None:

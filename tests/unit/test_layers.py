@@ -28,7 +28,7 @@ FLOORS = [
     {"fetching", "scouting", "sending", "statuses"},
     {"execution", "monitor"},
     {"session"},
-    {"folder"},
+    {"folder", "waiting"},
     {"getting", "putting"},
     {"pool", "submission"},
     {"runs", "way"},

@@ -1,0 +1,155 @@
+"""Several notebooks on several busy hosts: who waits where, who is next, what is left behind."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from jupyter_macgpu.wire.errors import RunCancelled
+from tests.faults import processes
+from tests.faults.crowd import Notebook, hosts_in, sections
+
+#: Notebooks that race for three hosts.
+RACERS = int(os.environ.get("MACGPU_RACERS", "20"))
+
+Desks = Callable[[int, int], list[Notebook]]
+
+
+@pytest.fixture
+def desks(tmp_path: Path) -> Iterator[Desks]:
+    """Return a function that opens so many notebooks on so many hosts."""
+    opened: list[Notebook] = []
+
+    def open_them(count: int, width: int) -> list[Notebook]:
+        hosts = hosts_in(tmp_path, width)
+        opened.extend(Notebook(f"nb{number:02}", tmp_path, hosts) for number in range(count))
+        return opened
+
+    yield open_them
+    for notebook in opened:
+        notebook.interrupts.count()
+    for notebook in opened:
+        notebook.close()
+    for folder in tmp_path.iterdir():
+        processes.end_all(folder)
+
+
+def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
+    """Wait until something holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_notebooks_that_race_for_three_hosts_are_all_served_in_order(desks: Desks) -> None:
+    notebooks = desks(RACERS, 3)
+    for notebook in notebooks:
+        notebook.section(0.3)
+        # The next one comes when this one has its place in all queues.
+        assert notebook.record.waits.wait(60)
+    for notebook in notebooks:
+        notebook.join()
+        assert notebook.error is None
+        assert notebook.result is not None
+        assert notebook.result.state == "ok", notebook.result.summary
+    served = sections(notebooks[0].folder, notebooks[0].hosts)
+    assert sorted(itertools.chain(*served.values())) == [notebook.name for notebook in notebooks]
+    for name, order in served.items():
+        assert order == sorted(order), f"{name} was not first come, first served"
+        assert order, f"nobody was on {name}"
+    # Whoever waited did so on all three.
+    late = notebooks[-1].record.lines
+    assert any(line.get("where", "").count(",") == 2 for line in late), late
+
+
+def test_an_interrupt_leaves_all_queues_at_once(desks: Desks) -> None:
+    first, second, third, fourth = desks(4, 2)
+    for notebook in (first, second):
+        notebook.section(30.0)
+        assert notebook.record.waits.wait(60)
+    third.section()
+    until(lambda: third.record.lines and "," in third.record.lines[-1]["where"])
+    third.interrupts.count()
+    third.join(20)
+    assert isinstance(third.error, RunCancelled)
+    assert "interrupted" in str(third.error)
+    assert "nothing was sent" in str(third.error)
+    fourth.section()
+    until(lambda: fourth.record.lines and "," in fourth.record.lines[-1]["where"])
+    assert fourth.record.lines[-1]["position"] == 0
+    first.interrupts.count()
+    fourth.join()
+    assert fourth.host == first.host
+
+
+def test_a_wait_that_is_too_long_ends_with_nothing_sent(desks: Desks) -> None:
+    first, second, third = desks(3, 2)
+    for notebook in (first, second):
+        notebook.section(30.0)
+        assert notebook.record.waits.wait(60)
+    third.section(wait=1.0)
+    third.join(30)
+    assert isinstance(third.error, RunCancelled)
+    assert "waited longer than 1 s" in str(third.error)
+
+
+def test_a_notebook_stays_where_its_state_is_however_long_the_queue_there(desks: Desks) -> None:
+    first, second, _ = desks(3, 2)
+    first.begin("kept = object()")
+    first.join()
+    home = first.host
+    second.section(2.0, on=home)
+    until(lambda: second.name in sections(second.folder, second.hosts)[home])
+    first.begin("assert kept")
+    first.join()
+    assert first.host == home
+    assert first.result is not None
+    assert first.result.state == "ok"
+
+
+VANISHING = """
+import sys
+from pathlib import Path
+from tests.faults.crowd import Notebook
+from jupyter_macgpu.fleet.hosts import Host
+folder, names = Path(sys.argv[1]), sys.argv[2:]
+hosts = tuple(Host(name=name, hostname="localhost", transport="local") for name in names)
+notebook = Notebook("vanishing", folder, hosts)
+notebook.section()
+while not (notebook.record.lines and "," in notebook.record.lines[-1]["where"]):
+    notebook.record.moved.wait(0.02)
+print("waiting", flush=True)
+notebook.join()
+"""
+
+
+def test_the_place_of_a_notebook_that_was_killed_goes_to_the_next(desks: Desks) -> None:
+    first, second, third = desks(3, 2)
+    for notebook in (first, second):
+        notebook.section(30.0)
+        assert notebook.record.waits.wait(60)
+    names = [host.name for host in first.hosts]
+    words = [sys.executable, "-c", VANISHING, str(first.folder), *names]
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, cwd=root) as child:
+        try:
+            assert child.stdout is not None
+            assert child.stdout.readline() == b"waiting\n"
+            third.section()
+            until(lambda: third.record.lines and third.record.lines[-1]["position"] == 1)
+        finally:
+            child.send_signal(signal.SIGKILL)
+    # Its connections end with it: no heartbeat has to be missed.
+    until(lambda: third.record.lines[-1]["position"] == 0, 15.0)
+    first.interrupts.count()
+    third.join()
+    assert "vanishing" not in itertools.chain(*sections(first.folder, first.hosts).values())
