@@ -109,6 +109,7 @@ def describe(pool: Pool, name: str) -> dict[str, Any]:
         **row,
         "address": host.address if host.transport == "ssh" else None,
         "trust": host.trust,
+        "speed": speed_text(pool.statuses.status(host), known.said),
         "said": plain_values(said),
         "telemetry": plain_values(to_json(known.telemetry)),
     }
@@ -142,8 +143,9 @@ def where(pool: Pool, options: CellOptions) -> dict[str, Any]:
         chosen = pool.decide(wish)
     except PlacementError:
         reason = "no host can take it now"
-        return {"host": None, "reason": reason, "rows": pool.rows(wish)}
-    data = chosen.rank(limit=None)
+        rows = pool.rows(wish)
+        return {"host": None, "reason": reason, "rows": rows, "speeds": _speeds(pool)}
+    data = {**chosen.rank(limit=None), "speeds": _speeds(pool)}
     # In a large fleet a cell that stays looks at its own host alone; people want to see all.
     whole = len(data["rows"]) == len(pool.fleet.hosts)
     return data if whole else {**data, "rows": pool.rows(wish)}
@@ -176,7 +178,38 @@ def ranked(data: Mapping[str, Any]) -> str:
     head = f"{who} {data['host']}: {data['reason']}" if data["host"] else data["reason"]
     rows = data["rows"]
     more = f"\nthe best {ROWS} hosts" if "run" in data and len(rows) == ROWS else ""
-    return f"{head}\n{table(rows)}{more}" if rows else str(head)
+    measured = [f"{name}: {text}" for name, text in data.get("speeds", {}).items()]
+    notes = "".join(f"\n{line}" for line in measured)
+    return f"{head}\n{table(rows)}{more}{notes}" if rows else str(head)
+
+
+def speed_text(status: HostStatus, said: Mapping[str, Any]) -> str:
+    """Return how fast a host is and how that is known; nothing if it is not."""
+    speed = status.gpu_speed
+    if speed is None:
+        return ""
+    times = f"{speed.value:.3g} times an M1"
+    if speed.source == "prior":
+        return f"{times}, by the table of chips"
+    figures = said.get("calibration") or {}
+    half = figures.get("half_tflops")
+    words = [
+        f"{figures.get('tflops')} TFLOPS" + (f" (16 bits: {half})" if half else ""),
+        f"{figures.get('gb_per_s')} GB/s",
+    ]
+    using = " ".join(str(figures.get(name, "")) for name in ("package", "version", "device"))
+    odd = f"; {speed.note}" if speed.note else ""
+    return plain_line(f"{times}, measured: {', '.join(words)} with {using}{odd}")
+
+
+def _speeds(pool: Pool) -> dict[str, str]:
+    """Return the speeds that were measured; the others are the table's."""
+    found = {}
+    for host in pool.fleet.hosts:
+        status = pool.statuses.status(host)
+        if status.gpu_speed is not None and status.gpu_speed.source == "calibrated":
+            found[host.name] = speed_text(status, pool.statuses.known(host).heard.said)
+    return found
 
 
 def _status_row(pool: Pool, host: Host, answer: Answer | None) -> dict[str, Any]:

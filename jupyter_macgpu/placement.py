@@ -225,6 +225,11 @@ def hoped(ranking: Ranking, unheard: Collection[str]) -> list[Candidate]:
     ]
 
 
+def is_broken(candidate: Candidate) -> bool:
+    """Say whether a host's GPU failed its test: it is believed only when it says otherwise."""
+    return any(reason.code == "gpu-test" for reason in candidate.reasons)
+
+
 def best_of(ranking: Ranking, well: Collection[str]) -> Candidate | None:
     """Return the best host of those that have answered well; None if none can take the cell."""
     return next((one for one in ranking.feasible if one.host in well), None)
@@ -298,7 +303,7 @@ def nobody(ranking: Ranking, fleet: Fleet) -> PlacementError:
     lines = lines[:_NAMED] + ([f"  and {more} more"] if more > 0 else [])
     codes = {reason.code for one in ranking.candidates for reason in one.reasons}
     hint = "macgpu doctor HOST says what is wrong with one of them."
-    if not codes & {"unreachable", "refused", "unusable", "asleep"}:
+    if not codes & {"unreachable", "refused", "unusable", "asleep", "gpu-test"}:
         hint = "Ask for less on the cell's first line, or wait; %macgpu where shows the same table."
     return PlacementError(
         "\n".join(["No host can take this cell now:", *lines]),

@@ -17,6 +17,7 @@ from .placement import (
     best_of,
     elsewhere,
     hoped,
+    is_broken,
     may_have,
     nobody,
     reason_for,
@@ -135,7 +136,7 @@ class Pool:
         self.statuses.look(self.fleet.hosts)
         ranking = self.ranking(wish)
         possible = [*ranking.feasible, *hoped(ranking, self._unheard(wish))]
-        if len(possible) == 1:
+        if len(possible) == 1 and not is_broken(possible[0]):
             return self._placement(possible[0], ranking, wish)
         asked: dict[str, Answer | None] = {}
         while names := to_ask(ranking, asked, self._unheard(wish)):

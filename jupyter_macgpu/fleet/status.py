@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..scheduling.chips import prior_speed
+from ..scheduling.chips import measured_speed, prior_speed
 from ..scheduling.heat import Heat, heat_after
 from ..scheduling.labels import SelectorError
 from ..scheduling.status import HostStatus, Lane, Memory, Speed, State
@@ -42,7 +42,8 @@ class Heard:
     sampled
         When that was taken, by the caller's clock.
     said
-        The rest, as `wire.messages.Telemetry` describes it: lanes, policy, speeds, GPU test.
+        The rest, as `wire.messages.Telemetry` describes it: lanes, policy, calibration, GPU
+        test.
     heat
         What was thought of its heat before this sample.
     """
@@ -134,8 +135,7 @@ def host_status(host: Host, heard: Heard, *, here: bool = False, sent_since: int
         has_gpu=_has_gpu(heard, is_simulated=is_simulated(host.labels)),
         gpu_test=_flag(heard.said.get("gpu_test")),
         gpu_test_reason=plain_line(str(heard.said.get("gpu_test_reason") or "")),
-        gpu_speed=_speed(heard, "gpu") or _prior(sample),
-        cpu_speed=_speed(heard, "cpu"),
+        gpu_speed=_measured(heard) or _prior(sample),
         gpu_taken=_number(heard.said.get("gpu_taken")) if gpus else None,
         cpu_taken=_number(heard.said.get("cpu_taken")),
         gpu=_lane(lanes.get("gpu"), host.slots),
@@ -198,9 +198,10 @@ def _prior(sample: Telemetry) -> Speed | None:
     return prior_speed(sample.machine.chip, gpu.cores if gpu else None)
 
 
-def _speed(heard: Heard, kind: str) -> Speed | None:
-    value = _number(_mapping(heard.said.get("speeds")).get(kind))
-    return Speed(value=value, source="calibrated") if value is not None and value > 0 else None
+def _measured(heard: Heard) -> Speed | None:
+    figures = _mapping(heard.said.get("calibration"))
+    tflops, rate = _number(figures.get("tflops")), _number(figures.get("gb_per_s"))
+    return measured_speed(tflops, rate, _prior(heard.telemetry))
 
 
 def _is_swapping(sample: Telemetry) -> bool | None:

@@ -17,6 +17,7 @@ from ..wire import messages as m
 from . import hardware, stragglers
 from .awake import Awake
 from .bounds import bounds_of
+from .gauging import Gauge
 from .pause import Pause
 from .policy import PolicyFile
 from .telemetry import Probe, cpu_taken, gpu_taken
@@ -33,12 +34,16 @@ if TYPE_CHECKING:
 #: Seconds from the end of one round of the probe to the next: while a run is active, while only
 #: somebody watches.
 ACTIVE, WATCHED = 5.0, 15.0
+#: The same while nobody does, and the chip waits to be measured.
+SELDOM = 60.0
 #: What is older, in seconds, is asked for anew when a client comes or asks.
 FRESH = 5.0
 #: Seconds between two looks at what may run.
 LOOK = 0.5
 #: A client is told no more often, in seconds.
 SHORTEST = 1.0
+#: What ends a process whose GPU fails.
+_CRASHES = ("SIGABRT", "SIGBUS", "SIGILL", "SIGSEGV", "SIGTRAP")
 #: Seconds over which the system's load is a mean: what ran within them is in it.
 LOAD = 60.0
 _OF_HOST = ("pause", "resume", "orphans")
@@ -80,13 +85,15 @@ class Condition:
         self._pause = Pause(place.root / "pause")
         self._awake = Awake()
         self._probe = Probe(selector, now)
+        self.gauge = Gauge(place.root / "gauge.json", selector, now)
         self._mind, self._now, self._clients = mind, now, clients
         self._place = place
         self._watchers: dict[int, _Watcher] = {}
         #: Who gets the next sample alone.
         self._waiting: set[int] = set()
         self._wanted = False
-        self._told = 0
+        self._told = (0, 0)
+        self._restarts: int | None = None
         self._due = 0.0
         self._busy_at = -math.inf
         self._gpu_taken: float | None = None
@@ -125,6 +132,7 @@ class Condition:
             "gpu_taken": self._gpu_taken,
             "cpu_taken": self._cpu_taken,
             "asked": self._mind.asked,
+            **self.gauge.plain(),
         }
 
     def takes(self, message: m.Message) -> bool:
@@ -162,25 +170,32 @@ class Condition:
             self._awake.hold()
         if not starting and (self._wanted or self._is_due(now)):
             self._begin()
+        self._gauge(starting)
         self._watchers = {n: each for n, each in self._watchers.items() if n in self._clients}
         self._tell([number for number, each in self._watchers.items() if now >= each.due])
         return self.bind()
 
     def turn(self) -> None:
         """Note after each turn of the loop whether a run is active, and what the tools said."""
-        if self._mind.busy:
+        if self._mind.busy or self.gauge.is_measuring:
             self._busy_at = self._now()
-        else:
+        if not self._mind.busy:
             self._awake.release()
-        if self._probe.rounds != self._told:
-            self._told = self._probe.rounds
+        if (self._probe.rounds, self.gauge.version) != self._told:
+            self._told = (self._probe.rounds, self.gauge.version)
             self._judge()
             self._tell([*self._watchers, *(self._waiting - self._watchers.keys())])
             self._waiting.clear()
 
+    def worker_ended(self, sign: str) -> None:
+        """Note the name of the signal that ended a worker; some may be the GPU's fault."""
+        if sign in _CRASHES:
+            self.gauge.suspect()
+
     def close(self) -> None:
         """End what was started beside the loop."""
         self._probe.close()
+        self.gauge.close()
         self._awake.close()
 
     def _watch(self, client: Client, every: float) -> None:
@@ -209,8 +224,19 @@ class Condition:
     def _is_due(self, now: float) -> bool:
         period = ACTIVE if self._mind.busy else WATCHED
         if not self._mind.busy and not self._watchers:
-            return False
+            if not self.gauge.wants_sample:
+                return False
+            period = SELDOM
         return self._probe.tried is None or now - self._probe.tried >= period
+
+    def _gauge(self, starting: bool) -> None:
+        now, ended = self._now(), self._probe.ended
+        self.gauge.tick(
+            is_busy=starting or self._mind.busy,
+            quiet=now - self._busy_at,
+            sample=self._probe.sample,
+            age=None if ended is None else now - ended,
+        )
 
     def _begin(self) -> None:
         # What ends takes a moment: it is begun at the next look then.
@@ -222,6 +248,10 @@ class Condition:
         sample, begun = self._probe.sample, self._probe.begun
         if sample is None or begun is None or self._probe.ended != self._probe.tried:
             return
+        restarts = sample.gpu.restarts if sample.gpu else None
+        if restarts is not None and self._restarts is not None and restarts > self._restarts:
+            self.gauge.suspect()
+        self._restarts = restarts
         self._gpu_taken = gpu_taken(sample) if self._busy_at < begun else None
         self._cpu_taken = cpu_taken(sample) if self._busy_at < begun - LOAD else None
 

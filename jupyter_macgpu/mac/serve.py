@@ -213,6 +213,7 @@ class Server:
         """Start the worker of a session."""
         worker = self._worker_of(session)
         self._hands.workers[session] = worker
+        self._condition.gauge.cells_use(str(environment.get("python") or ""))
         try:
             worker.spawn(environment, self.now())
         except OSError as error:
@@ -316,6 +317,7 @@ class Server:
                 break
         self._pass_on(worker, everything=True)
         how = dict(worker.how or {})
+        self._condition.worker_ended(str(how.get("signal")))
         if worker.hello is None:
             how["log"] = worker.start_log()
         worker.close()

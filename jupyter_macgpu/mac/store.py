@@ -183,6 +183,11 @@ def boot_id() -> str:
         return _sysctl("kern.bootsessionuuid") or "unknown"
 
 
+def os_build() -> str:
+    """Return which build of its system this machine runs."""
+    return _sysctl("kern.osversion") or os.uname().release
+
+
 def process_start(pid: int) -> str:
     """Return when a process started, as a text that no later process of that id shares.
 

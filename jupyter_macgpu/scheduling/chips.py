@@ -12,6 +12,28 @@ from ..wire.probe.chips import prior
 from .status import Speed
 
 _REFERENCE = 2.62 * 68
+#: Share of the table's figures that a measurement reaches: what products of matrices get of the
+#: arithmetic units, and copies of the bandwidth. It brings both to one scale.
+REACHED = 0.8
+#: A measurement that is off the table by this factor is worth a word.
+WILD = 3.0
+
+
+def measured_speed(
+    tflops: float | None, gb_per_s: float | None, prior: Speed | None = None
+) -> Speed | None:
+    """Return the speed of a machine on which both figures were measured; None without them.
+
+    One that is far off what the table says is believed all the same, and says so: the table may
+    be wrong, or the machine may have been throttled.
+    """
+    if not tflops or not gb_per_s or tflops <= 0 or gb_per_s <= 0:
+        return None
+    value = math.sqrt(tflops * gb_per_s / _REFERENCE) / REACHED
+    note = ""
+    if prior is not None and not 1 / WILD <= value / prior.value <= WILD:
+        note = f"{value / prior.value:.2g} times what the table of chips says"
+    return Speed(value=value, source="calibrated", note=note)
 
 
 def prior_speed(chip: str | None, cores: int | None = None) -> Speed | None:

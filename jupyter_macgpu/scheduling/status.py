@@ -83,10 +83,13 @@ class Speed:
         The factor.
     source
         ``calibrated`` on the machine itself, or ``prior`` from the table of chips.
+    note
+        What is odd about it.
     """
 
     value: float
     source: Literal["calibrated", "prior"]
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,9 +14,10 @@ from typing import Any, cast
 import psutil
 import pytest
 
+from jupyter_macgpu.mac.aside import MOST
 from jupyter_macgpu.mac.condition import ACTIVE, FRESH, LOAD, WATCHED, Condition
 from jupyter_macgpu.mac.store import Store
-from jupyter_macgpu.mac.telemetry import MOST, PATIENCE, Probe
+from jupyter_macgpu.mac.telemetry import PATIENCE, Probe
 from jupyter_macgpu.wire import messages as m
 from tests.unit.supervisor_stage import Stage, finished, submit
 
@@ -226,8 +227,8 @@ class Ask:
 
 def group(probe: Probe) -> list[int]:
     """Return the living processes of the program's group."""
-    assert probe._process is not None
-    leader = probe._process.pid
+    assert probe._aside._process is not None
+    leader = probe._aside._process.pid
     return [
         process.pid
         for process in psutil.process_iter()
@@ -263,11 +264,14 @@ def test_a_program_that_floods_is_ended(asked: Callable[[str], Ask]) -> None:
     ask = asked("exec yes")
     ask.until(lambda: not (ask.probe.asking or ask.probe.ending))
     assert (ask.probe.sample, ask.probe.rounds) == (None, 1)
-    assert len(ask.probe._said) <= MOST
+    assert len(ask.probe._aside._said) <= MOST
 
 
 def test_a_program_that_closes_its_output_and_stays_is_ended(asked: Callable[[str], Ask]) -> None:
     ask = asked("printf 'x begin\\nx loadavg\\n2.00 1 1 1/1 1\\nx end\\n'; exec >&-; sleep 500")
+    ask.until(lambda: not ask.probe.asking)
+    assert ask.probe.ending
+    ask.now += 1
     ask.until(lambda: not (ask.probe.asking or ask.probe.ending))
     assert ask.probe.sample is not None
     assert ask.probe.sample.complete is True
