@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from typing import TYPE_CHECKING, Any
 
 from .execution import Submission
+from .variables import variables
 from .wire import bundle
 from .wire import messages as m
-from .wire.errors import InputError
 from .wire.values.remote import RemoteValue
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ def submission(
     Raises
     ------
     InputError
-        If an environment variable that was asked for does not exist.
+        As `variables` says.
     """
     description = json.dumps(_description(cell, inputs, options, session.host.name, limits))
     raw = [buffer.raw() for buffer in inputs.capture.buffers]
@@ -101,7 +100,7 @@ def _description(
         "names": list(inputs.capture.names),
         "free": list(inputs.free),
         "narrow": None if options.outputs is None else list(options.outputs),
-        "setenv": _variables(options.setenv),
+        "setenv": variables(options),
         "held": RemoteValue.held_on(host),
         "limits": dict(limits),
         "host": host,
@@ -123,13 +122,3 @@ def _told(program: Program) -> dict[str, Any]:
         "script": program.script,
         "coloured": program.is_coloured,
     }
-
-
-def _variables(names: tuple[str, ...]) -> dict[str, str]:
-    missing = [name for name in names if name not in os.environ]
-    if missing:
-        raise InputError(
-            f"The notebook's environment has no variable {', '.join(missing)}.",
-            next="Set it with os.environ in the notebook, or leave out --setenv.",
-        )
-    return {name: os.environ[name] for name in names}

@@ -29,6 +29,7 @@ from .placement import wish_of
 from .putting import put
 from .submission import new_run, origin_of, run_options
 from .submission import submission as make_submission
+from .variables import variables
 from .waiting import Request, Waiting
 from .wire import bundle
 from .wire import messages as m
@@ -208,6 +209,7 @@ def read(cell: Cell, namespace: dict[str, Any], options: CellOptions) -> Inputs:
     InputError
         If a variable cannot be shipped, or all together are too many bytes.
     """
+    variables(options)  # before anything is asked or sent
     return read_inputs(
         cell.code,
         namespace,

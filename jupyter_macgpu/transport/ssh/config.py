@@ -9,6 +9,7 @@ import glob
 import os
 import re
 import shlex
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 #: How deep files may include files; OpenSSH's own limit.
 _DEPTH = 16
+#: Characters of a file that are read: far more than anybody writes, or a device has no end.
+_LONGEST = 4 * 1024 * 1024
 #: OpenSSH's own defaults.
 _IDENTITIES = ("~/.ssh/id_rsa", "~/.ssh/id_ecdsa", "~/.ssh/id_ed25519")
 _HOP = re.compile(
@@ -178,11 +181,15 @@ def _file(path: str, depth: int) -> Iterator[str]:
     if depth > _DEPTH:
         raise _broken(f"{path}: files include each other more than {_DEPTH} deep")
     try:
-        text = Path(path).read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
+        with Path(path).open(encoding="utf-8", errors="replace") as stream:
+            _trust(path, os.fstat(stream.fileno()))
+            text = stream.read(_LONGEST)
+    except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:
         raise _broken(f"{path} cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise _broken(f"{path!a} cannot be read ({error})") from error
     block = "Host *"
     yield block
     for raw in text.splitlines():
@@ -192,11 +199,27 @@ def _file(path: str, depth: int) -> Iterator[str]:
             block = line if _BLOCK.match(line) else block
             yield line
             continue
-        for pattern in shlex.split(include[1]):
+        for pattern in _patterns(include[1], path):
             for found in sorted(glob.glob(_beside(expand(pattern)))):  # noqa: PTH207
                 # What is included counts only where the line that includes it does.
                 yield from (_within(line, block) for line in _file(found, depth + 1))
         yield block
+
+
+def _trust(path: str, status: os.stat_result) -> None:
+    """Refuse what others could have written, as ``ssh`` does: the file can name programs."""
+    if status.st_uid not in (0, os.getuid()) or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise _broken(
+            f"{path} can be written by others than you",
+            f"chown and chmod go-w {path}, as ssh wants it too.",
+        )
+
+
+def _patterns(text: str, path: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise _broken(f"{path}: Include {text[:80]!a}: {error}") from error
 
 
 def _within(line: str, block: str) -> str:

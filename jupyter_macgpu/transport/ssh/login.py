@@ -52,11 +52,17 @@ class Keyring:
         Raises
         ------
         LoginRefused
-            If it is encrypted and nobody can be asked, or it is no key that we can read.
+            If it is encrypted and nobody can be asked, it is no key that we can read, or others
+            can read it too: ``ssh`` does not use such a key either.
         """
         if path in self._keys:
             return self._keys[path]
         try:
+            status = Path(path).stat()
+            if status.st_uid == os.getuid() and status.st_mode & 0o077:
+                raise LoginRefused(
+                    f"The key {path} can be read by others than you.", next=f"chmod 600 {path}"
+                )
             key = self._decrypted(path)
         except (paramiko.SSHException, ValueError, TypeError, OSError) as error:
             raise LoginRefused(
