@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from IPython.core.magic import Magics, cell_magic, line_cell_magic, magics_class
+from IPython.core.magic import Magics, cell_magic, line_cell_magic, magics_class, no_var_expand
 
 from . import commands, completing
 from .extension import Extension
@@ -41,6 +41,7 @@ class MacGPUMagics(Magics):
         super().__init__(shell)
         self.extension = extension
 
+    @no_var_expand  # a `$` and a brace stand for themselves, see `words`
     @line_cell_magic
     @_with_help
     def macgpu(self, line: str, cell: str | None = None) -> object:

@@ -82,14 +82,18 @@ def _read(file: Path) -> tuple[bytes, os.stat_result]:
 def _check(path: Path, status: os.stat_result, owners: Collection[int], kind: str) -> None:
     # In a sticky folder such as /tmp nobody can replace what belongs to others.
     guarded = kind == "folder" and status.st_mode & stat.S_ISVTX
-    others = 0o002 if _is_private_group(status) else 0o022
-    if status.st_mode & others and not guarded:
+    if others_write(status) and not guarded:
         raise Refused(
             f"others can change it; take that right away with: chmod go-w {shlex.quote(str(path))}"
         )
     if status.st_uid not in owners and not guarded:
         wanted = "root" if set(owners) == {0} else "you or root"
         raise Refused(f"{path} belongs to user {status.st_uid}; it must belong to {wanted}")
+
+
+def others_write(status: os.stat_result) -> bool:
+    """Return whether the rights of a file or folder let others than its owner change it."""
+    return bool(status.st_mode & (0o002 if _is_private_group(status) else 0o022))
 
 
 def _is_private_group(status: os.stat_result) -> bool:

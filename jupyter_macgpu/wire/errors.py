@@ -38,6 +38,8 @@ from .plain import plain, plain_line
 #: What is known, and what was kept, where a cell is refused before it leaves.
 NOTHING_SENT = "No run was started; nothing was sent."
 ALL_KEPT = "The notebook and the worker are as they were."
+#: Names that one error lists.
+_NAMED = 20
 
 
 class MacGPUError(Exception):
@@ -102,9 +104,10 @@ class UnknownInput(InputError):
     """Names were asked for that the notebook does not have. Nothing was sent."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
-        listed = ", ".join(names)
+        listed = ", ".join(names[:_NAMED])
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         super().__init__(
-            f"The notebook has no variable {listed}.",
+            f"The notebook has no variable {listed}{more}.",
             next="Define it first, or leave it out of -i.",
         )
         self.names = names

@@ -11,6 +11,9 @@ from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
 
+from jupyter_macgpu.wire.errors import MacGPUError
+from jupyter_macgpu.wire.plain import plain
+
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -60,6 +63,28 @@ class Ran:
         else:
             assert isinstance(self.error, kind), (self.error, self.text)
         return self
+
+
+def refused(book: Notebook, cell: str, *words: str) -> None:
+    """Run a cell that is refused: in four parts, before anything is sent, and no harm done."""
+    before, names = book.runs(), dict(book.names)
+    ran = book.run(cell).error_is(MacGPUError)
+    assert isinstance(ran.error, MacGPUError)
+    for word in words:
+        assert word in ran.text, ran.text
+    assert all([ran.error.what, ran.error.known, ran.error.kept, ran.error.next])
+    # Nothing that acts on a terminal, and no more of a long input than says which it is.
+    assert plain(ran.text) == ran.text
+    assert max(len(line) for line in ran.text.splitlines()) < 1000
+    assert book.runs() == before
+    changed = {name for name in {*names, *book.names} if names.get(name) != book.names.get(name)}
+    assert all(name.startswith("_") or name in ("In", "Out") for name in changed), changed
+
+
+def well(book: Notebook) -> None:
+    """Run a cell, to see that the notebook is well."""
+    book.run("%%macgpu\nwell = 6 * 7").error_is(None)
+    assert book.names.pop("well") == 42
 
 
 @contextmanager

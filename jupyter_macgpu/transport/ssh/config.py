@@ -9,13 +9,13 @@ import glob
 import os
 import re
 import shlex
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import paramiko
 
+from ...fleet.opening import others_write
 from ...wire.errors import ConfigError
 from ..known_hosts import DEFAULT_FILES
 
@@ -208,7 +208,7 @@ def _file(path: str, depth: int) -> Iterator[str]:
 
 def _trust(path: str, status: os.stat_result) -> None:
     """Refuse what others could have written, as ``ssh`` does: the file can name programs."""
-    if status.st_uid not in (0, os.getuid()) or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+    if status.st_uid not in (0, os.getuid()) or others_write(status):
         raise _broken(
             f"{path} can be written by others than you",
             f"chown and chmod go-w {path}, as ssh wants it too.",
