@@ -157,8 +157,8 @@ def test_d12_a_configuration_that_others_can_write_is_refused_as_ssh_does(
     (home / "more").chmod(mode)
     with pytest.raises(ConfigError, match="more can be written by others"):
         config(home, "Include more\n")
+    (home / "config").chmod(mode)
     with pytest.raises(ConfigError, match="written by others"):
-        (home / "config").chmod(mode)
         aliases(("~/.ssh/config",))
 
 
