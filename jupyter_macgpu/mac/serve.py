@@ -98,7 +98,7 @@ class Server:
                 due = self.now() + TICK
                 self._tick()
             self._flush()
-            self._hands.make_spare()
+            self._hands.journals.make_spare()
             self._condition.turn()
             runs = self.mind.runs.values()
             if self.successor is not None and handover.all_begun(runs, self.now()):
@@ -150,7 +150,8 @@ class Server:
         other = handover.asked(link)
         live = any(run.live for run in self.mind.runs.values())
         quiet = not live and not self._hands.clients
-        if other is None or not other.replaces(build.ours(), quiet=quiet):
+        waits = bool(self._hands.backlog)
+        if other is None or waits or not other.replaces(build.ours(), quiet=quiet):
             link.send(DECLINED)
             link.close()
             return
@@ -255,6 +256,9 @@ class Server:
         for message in worker.endpoint.messages():
             self._worker_said(worker, message)
         for _ in range(_PIECES):
+            if self._hands.backlog:
+                worker.hold(True)  # what it writes must wait where it is
+                break
             more = worker.read()
             self._pass_on(worker)
             if not more:
@@ -302,7 +306,8 @@ class Server:
 
     def _event(self, worker: Worker, event: m.Event) -> None:
         self.do(self.mind.worker_said(worker.session, event, self.now()))
-        worker.note(event.mark)
+        if not self._hands.backlog:
+            worker.note(event.mark)
 
     def _check(self, worker: Worker) -> None:
         """End a worker's story if its process has ended: first what it said, then that."""
@@ -333,6 +338,7 @@ class Server:
             self._check(worker)
 
     def _tick(self) -> None:
+        self._hands.retry()
         for worker in list(self._hands.workers.values()):
             if not worker.reached:
                 worker.reach()
@@ -350,7 +356,7 @@ class Server:
             if worker.endpoint is not None:
                 worker.endpoint.flush()
         for client in list(self._hands.clients.values()):
-            self._hands.pump(client, self.now())
+            client.pump(self.now())
             client.endpoint.flush()
             if client.endpoint.gone:
                 self._drop_client(client)

@@ -198,11 +198,15 @@ class Supervisor:
             self._book.schedule(now)
         return self._book.done()
 
-    def forget(self, run_id: str) -> list[e.Effect]:
+    def forget(self, run_id: str, now: float) -> list[e.Effect]:
         """Unmake a run that could not be written down; it was never accepted."""
-        self._book.done()
-        self._book.runs.pop(run_id, None)
-        return [e.Forget(run=run_id, journal=True)]
+        run = self._book.runs.pop(run_id)
+        self._book.leases.release(run_id)
+        # The log may hold a part of it, which a later supervisor must not take for the whole.
+        self._book.do(e.Log(entry={"run": run.run, "removed": True, "ended": False}))
+        self._book.do(e.Forget(run=run_id, journal=True))
+        self._book.schedule(now)
+        return self._book.done()
 
     # After a start: what the log says, and which workers live.
 
