@@ -86,7 +86,8 @@ def first_entries(effects: Iterable[e.Effect]) -> list[e.Log]:
 
 def begins_with_record_of(effects: deque[e.Effect], run: str) -> bool:
     """Say whether what comes first writes down a step of a run before it has begun."""
-    return any(_is_record_of(effect, run) for effect in first_entries(effects) or [effects[0]])
+    first = first_entries(effects)
+    return any(_is_record_of(effect, run) for effect in (first or (effects[0],)))
 
 
 def _is_record_of(effect: e.Effect, run: str) -> bool:
