@@ -67,7 +67,7 @@ class Server:
         self._hands = carry.Carrier(place, self.mind, self.now, self.start_worker)
         self.mind.restore(entries, self.now())
         self._condition = Condition(place, self.mind, self.selector, self.now, self._hands.clients)
-        self.do(self._condition.bind())
+        self.do(self._condition.begin())
         self._adopt()
 
     @staticmethod
@@ -91,12 +91,14 @@ class Server:
         due = self.now()
         while not self._hands.leaving:
             starting = any(worker.hello is None for worker in self._hands.workers.values())
-            for key, events in self.selector.select(TICK_STARTING if starting else TICK):
+            patience = TICK_STARTING if starting else min(TICK, self._condition.sharing.patience)
+            for key, events in self.selector.select(patience):
                 if key.fd in self.selector.get_map():
                     key.data(events)
             if starting or self.now() >= due:
                 due = self.now() + TICK
                 self._tick()
+            self.do(self._condition.sharing.turn())
             self._flush()
             self._hands.journals.make_spare()
             self._condition.turn()

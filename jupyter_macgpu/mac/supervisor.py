@@ -22,9 +22,11 @@ from ..wire.states import FINAL
 from . import effects as e
 from .book import Book
 from .bounds import Bounds
+from .leases import Waiting
 from .queues import Lane, lanes_of
 from .records import Run, Session, asking
 from .requests import Requests
+from .turns import ALONE, Crowd
 
 #: Seconds after which an idle worker ends: without values that exist nowhere else, and with.
 IDLE_EMPTY = 30 * 60.0
@@ -195,6 +197,25 @@ class Supervisor:
         """Keep to what the administrator and the owner allow from now on."""
         if bounds != self._book.leases.bounds:
             self._book.leases.bounds = bounds
+            self._book.schedule(now)
+        return self._book.done()
+
+    def wanting(self) -> list[Waiting]:
+        """Return what could begin if a slot of the machine were free, first one first."""
+        return self._book.leases.wanting()
+
+    def having(self) -> list[Waiting]:
+        """Return what holds a slot."""
+        return self._book.leases.having()
+
+    def share(
+        self, cleared: frozenset[str] | None, now: float, crowd: Crowd = ALONE
+    ) -> list[e.Effect]:
+        """Keep to the queue of all accounts; see `Leases` for what is given."""
+        leases, was = self._book.leases, self._book.leases.fresh
+        leases.fresh = set()
+        if was or (cleared, crowd) != (leases.cleared, leases.crowd):
+            leases.cleared, leases.crowd = cleared, crowd
             self._book.schedule(now)
         return self._book.done()
 
