@@ -7,7 +7,28 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from .functions import Remote, remote, run
+    from .mapping import Mapped, map
+
 __version__ = "0.1.0"
+__all__ = ["Mapped", "Remote", "map", "remote", "run"]
+
+#: Where what this package offers is: imported when it is first asked for, and not on a host.
+_OFFERED = {
+    "Mapped": "mapping",
+    "Remote": "functions",
+    "map": "mapping",
+    "remote": "functions",
+    "run": "functions",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _OFFERED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f".{_OFFERED[name]}", __name__), name)
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

@@ -10,6 +10,7 @@ from .wire.errors import (
     PlacementError,
     RemoteProtocolError,
     ResultLeft,
+    RunCancelled,
     RunLost,
     RunRefused,
     RunUnknown,
@@ -71,6 +72,8 @@ def code_for(error: MacGPUError, *, sent: bool) -> int:
     """
     if isinstance(error, RunLost):
         return LOST
+    if isinstance(error, RunCancelled):
+        return LIMIT if error.is_limit else CANCELLED
     if isinstance(error, (RunUnknown, ResultLeft)) and sent:
         return UNKNOWN
     if not sent or isinstance(error, _BEFORE):

@@ -20,6 +20,7 @@ from .pool import Pool
 from .reach import Reach
 from .reading import names_read
 from .screening import screen_for
+from .session import fetch_value
 from .settings import Settings
 from .sticky import Sticky, refuse_own_lines
 from .verdicts import add_hint, error_of
@@ -166,7 +167,7 @@ class Extension:
 
             self.notice(preview(cell, self.shell.user_ns, options, self.pool))
             return None
-        return self._drive(cell, options)
+        return self.drive(cell, options)
 
     def attach(self, run: str, session: Session) -> object:
         """Take up a run and bind what it brings."""
@@ -185,35 +186,14 @@ class Extension:
 
     def fetch(self, value: RemoteValue) -> object:
         """Bring a value that stayed on its host. Called by `RemoteValue.fetch`."""
-        from .wire.values import confined, restore
-
-        sessions = {session.host.name: session for session in self.pool.sessions()}
-        session = sessions.get(value.info.host)
-        if session is None:
-            raise MacGPUError(
-                f"{value.info.name} was on {value.info.host}, in a session that is over.",
-                known="Its worker has ended.",
-                kept="Nothing of it is left there.",
-                next="Compute it again in a %%macgpu cell.",
-            )
-        _answer, parts = session.operate("fetch", key=value.info.key)
-        if session.host.trust == "data":
-            return confined.fetched(parts, value.info)
-        return restore.apply(
-            parts[1],
-            parts[2:],
-            {},
-            self.shell.user_ns,
-            run=value.info.key,
-            host=value.info.host,
-            register_source=self.dialect.register_source,
-        ).result[0]
+        return fetch_value(value, self.pool.sessions(), self.shell.user_ns, self.dialect)
 
     def notice(self, text: str) -> None:
         """Show a line of ours."""
         self.shell.display_pub.publish({"text/plain": plain(text)})
 
-    def _drive(self, cell: Cell, options: CellOptions) -> object:
+    def drive(self, cell: Cell, options: CellOptions) -> object:
+        """Run a cell and show it; return the value of its last expression, raise its error."""
         publisher = self.publisher()
         with counted() as interrupts:
             result = run_cell(
@@ -223,7 +203,7 @@ class Extension:
                 pool=self.pool,
                 show=publisher,
                 interrupts=interrupts,
-                record=self._record,
+                record=self.record,
                 placed=self._placed,
                 limits=self.settings.limits(),
             )
@@ -281,7 +261,8 @@ class Extension:
             raise EOFError(prompt)
         return getpass.getpass(prompt)
 
-    def _record(self, message: Any, host: str) -> None:
+    def record(self, message: Any, host: str) -> None:
+        """Write down that a run is about to be sent."""
         try:
             self._ledger.record(message, host)
         except OSError as error:

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
+
+
+def running_shell() -> InteractiveShell | None:
+    """Return the shell of this process, if it is a notebook's or a console's."""
+    if "IPython" not in sys.modules:
+        return None
+    from IPython.core.getipython import get_ipython
+
+    return get_ipython()
 
 
 def notebook_name(shell: InteractiveShell) -> str:

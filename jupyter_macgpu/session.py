@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from .fetching import bring
 from .wire import messages as m
-from .wire.errors import WorkerError
+from .wire.errors import MacGPUError, WorkerError
+from .wire.values import confined, restore
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .cell import Dialect
     from .fleet.hosts import Host
     from .link import Link
+    from .wire.values.remote import RemoteValue
 
 #: Seconds that a worker may take for an operation; it waits for a cell that runs.
 _OPERATION = 600.0
@@ -65,3 +70,38 @@ class Session:
                 next="%macgpu values shows what the worker holds.",
             )
         return answer, bring(self.link, answer, str(answer.detail.get("stored", "")))
+
+
+def fetch_value(
+    value: RemoteValue, sessions: Iterable[Session], namespace: dict[str, Any], dialect: Dialect
+) -> object:
+    """Bring a value that stayed on its host, in one of these sessions.
+
+    Raises
+    ------
+    MacGPUError
+        If that session is over.
+    WorkerError
+        If it cannot travel. It is still there.
+    """
+    info = value.info
+    session = next((one for one in sessions if one.host.name == info.host), None)
+    if session is None:
+        raise MacGPUError(
+            f"{info.name} was on {info.host}, in a session that is over.",
+            known="Its worker has ended.",
+            kept="Nothing of it is left there.",
+            next="Compute it again in a %%macgpu cell.",
+        )
+    _answer, parts = session.operate("fetch", key=info.key)
+    if session.host.trust == "data":
+        return confined.fetched(parts, info)
+    return restore.apply(
+        parts[1],
+        parts[2:],
+        {},
+        namespace,
+        run=info.key,
+        host=info.host,
+        register_source=dialect.register_source,
+    ).result[0]

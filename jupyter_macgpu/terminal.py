@@ -85,7 +85,7 @@ class Terminal:
     def _record(self, what: str, content: dict[str, Any]) -> None:
         if what == "error":
             lines = "\n".join(map(str, content.get("traceback") or []))
-            self._write("stderr", self._screened(_fitting(lines, sys.stderr)) + "\n")
+            self._write("stderr", self._screened(fitting(lines, sys.stderr)) + "\n")
         elif what in ("display_data", "execute_result"):
             text = (content.get("data") or {}).get("text/plain", "")
             self._write("stdout", self._screened(_joined(text)) + "\n")
@@ -108,11 +108,11 @@ class Terminal:
     def _write(self, name: str, what: bytes | str) -> None:
         stream = getattr(sys, name)
         try:
-            if isinstance(what, str):
-                stream.write(what)
-            else:
+            if isinstance(what, bytes) and hasattr(stream, "buffer"):
                 stream.flush()
                 stream.buffer.write(what)
+            else:
+                stream.write(what if isinstance(what, str) else what.decode("utf-8", "replace"))
             stream.flush()
         except BrokenPipeError:
             if not self.is_closed:
@@ -123,7 +123,7 @@ class Terminal:
         return text if self._screen is None else screened_text(text)
 
 
-def _fitting(text: str, stream: Any) -> str:
+def fitting(text: str, stream: Any) -> str:
     """Leave out colours where there is no terminal to show them."""
     return text if stream.isatty() else _COLOUR.sub("", text)
 

@@ -261,18 +261,22 @@ class Waiting:
     def _mind_the_user(self) -> None:
         names = ", ".join(queue.session.host.name for queue in self._queues)
         limit = self._request.limit
+        is_limit = False
         if self._interrupts.take():
             why = f"interrupted after {span(self.waited)} in the queue of {names}"
         elif limit is not None and self.waited > limit:
+            is_limit = True
             why = f"cancelled: it waited longer than {limit:g} s for {names}"
         else:
             return
-        raise RunCancelled(
+        error = RunCancelled(
             f"The cell was {why}.",
             known=f"It has left the queue. {NOTHING_SENT}",
             kept=ALL_KEPT,
             next="Run the cell again, with a longer --wait if that was the reason.",
         )
+        error.is_limit = is_limit
+        raise error
 
     def give_back(self, session: Session) -> None:
         """Give a host its slot back, if one was granted there: the run does not come."""

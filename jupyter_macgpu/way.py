@@ -122,7 +122,7 @@ def run_cell(
         session = place.session
         placed(session)
         _mind_devices(inputs, namespace, session, show)
-        _put_files(options, session, show, interrupts)
+        put_files(options, session, show, interrupts)
         submission = make_submission(
             cell,
             inputs,
@@ -190,7 +190,14 @@ def _mind_devices(inputs: Inputs, namespace: dict[str, Any], session: Session, s
         show.notice(line)
 
 
-def _put_files(options: CellOptions, session: Session, show: Show, interrupts: Interrupts) -> None:
+def put_files(options: CellOptions, session: Session, show: Show, interrupts: Interrupts) -> None:
+    """Put the files that a cell's line names into the session's folder.
+
+    Raises
+    ------
+    InputError, FilesError, TransportError
+        If they cannot be found, or do not arrive. No run was started.
+    """
     if not options.files:
         return
     gathered = gather(options.files, yes=options.yes)

@@ -20,7 +20,7 @@ from tests.sshd import installed, servers, sshd
 __all__ = ["home", "installed", "keys", "network", "relays", "servers", "sshd"]
 
 #: Settings of the person who runs the tests; the tests have their own.
-_FOREIGN = ("MACGPU_FLEET", "MACGPU_INSTANCE", "MACGPU_QUEUE", "MACGPU_SLOTS", "JPY_SESSION_NAME")
+_FOREIGN = ("MACGPU_FLEET", "MACGPU_INSTANCE", "MACGPU_SLOTS", "JPY_SESSION_NAME")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -74,4 +74,4 @@ def _unfinished(state: Path) -> list[str]:
 
 def _complaints(state: Path) -> str:
     """Return what supervisors wrote to their logs: they have nothing to say there."""
-    return "\n".join(path.read_text() for path in state.rglob("supervisor.log"))
+    return "".join(path.read_text() for path in state.rglob("supervisor.log"))

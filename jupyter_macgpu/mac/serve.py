@@ -67,7 +67,7 @@ class Server:
         self._hands = carry.Carrier(place, self.mind, self.now, self.start_worker)
         self.mind.restore(entries, self.now())
         self._condition = Condition(place, self.mind, self.selector, self.now, self._hands.clients)
-        self.do(self._condition.begin())
+        self.do(self._condition.bind())
         self._adopt()
 
     @staticmethod
@@ -91,16 +91,14 @@ class Server:
         due = self.now()
         while not self._hands.leaving:
             starting = any(worker.hello is None for worker in self._hands.workers.values())
-            patience = TICK_STARTING if starting else min(TICK, self._condition.sharing.patience)
-            for key, events in self.selector.select(patience):
+            for key, events in self.selector.select(TICK_STARTING if starting else TICK):
                 if key.fd in self.selector.get_map():
                     key.data(events)
             if starting or self.now() >= due:
                 due = self.now() + TICK
                 self._tick()
-            self.do(self._condition.sharing.turn())
             self._flush()
-            self._hands.journals.make_spare()
+            self._hands.make_spare()
             self._condition.turn()
             runs = self.mind.runs.values()
             if self.successor is not None and handover.all_begun(runs, self.now()):
@@ -152,8 +150,7 @@ class Server:
         other = handover.asked(link)
         live = any(run.live for run in self.mind.runs.values())
         quiet = not live and not self._hands.clients
-        waits = bool(self._hands.backlog)
-        if other is None or waits or not other.replaces(build.ours(), quiet=quiet):
+        if other is None or not other.replaces(build.ours(), quiet=quiet):
             link.send(DECLINED)
             link.close()
             return
@@ -258,9 +255,6 @@ class Server:
         for message in worker.endpoint.messages():
             self._worker_said(worker, message)
         for _ in range(_PIECES):
-            if self._hands.backlog:
-                worker.hold(True)  # what it writes must wait where it is
-                break
             more = worker.read()
             self._pass_on(worker)
             if not more:
@@ -308,8 +302,7 @@ class Server:
 
     def _event(self, worker: Worker, event: m.Event) -> None:
         self.do(self.mind.worker_said(worker.session, event, self.now()))
-        if not self._hands.backlog:
-            worker.note(event.mark)
+        worker.note(event.mark)
 
     def _check(self, worker: Worker) -> None:
         """End a worker's story if its process has ended: first what it said, then that."""
@@ -329,7 +322,8 @@ class Server:
             how["log"] = worker.start_log()
         worker.close()
         self.do(self.mind.worker_gone(worker.session, how, self.now()))
-        worker.erase(whole=worker.session not in self.mind.sessions)
+        shared = any(other.cwd == worker.cwd for other in self._hands.workers.values())
+        worker.erase(whole=worker.session not in self.mind.sessions and not shared)
 
     # The loop's own.
 
@@ -340,7 +334,6 @@ class Server:
             self._check(worker)
 
     def _tick(self) -> None:
-        self._hands.retry()
         for worker in list(self._hands.workers.values()):
             if not worker.reached:
                 worker.reach()
@@ -358,7 +351,7 @@ class Server:
             if worker.endpoint is not None:
                 worker.endpoint.flush()
         for client in list(self._hands.clients.values()):
-            client.pump(self.now())
+            self._hands.pump(client, self.now())
             client.endpoint.flush()
             if client.endpoint.gone:
                 self._drop_client(client)

@@ -249,7 +249,15 @@ class RunRefused(MacGPUError):
 
 
 class RunCancelled(MacGPUError):
-    """A run was stopped from outside the cell: by a limit, or before it began."""
+    """A run was stopped from outside the cell: by a limit, or before it began.
+
+    Attributes
+    ----------
+    is_limit
+        Whether it was a limit of time.
+    """
+
+    is_limit = False
 
     kept = "Output up to there is shown; the notebook's variables are as before the cell."
 

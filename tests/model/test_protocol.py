@@ -208,10 +208,6 @@ class Protocol(RuleBasedStateMachine):
     def reboot(self, kept: float) -> None:
         self.world.reboot(kept)
 
-    @rule(full=st.booleans())
-    def fill_the_disk(self, full: bool) -> None:
-        self.world.full = full
-
     @rule(policy=st.sampled_from(POLICIES))
     def lay_down(self, policy: bytes | None) -> None:
         self.world.lay_down(policy)
@@ -244,8 +240,7 @@ class Protocol(RuleBasedStateMachine):
         for run in runs:
             if run.run in self.ended:
                 assert run.state == self.ended[run.run]
-            elif run.state in FINAL and server is not None and not server._hands.backlog:
-                # Until it is written down nobody was told, and a crash may take it back.
+            elif run.state in FINAL:
                 self.ended[run.run] = run.state
 
     @invariant()
@@ -281,7 +276,7 @@ class Protocol(RuleBasedStateMachine):
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def heal(self) -> None:
-        self.world.fuse, self.world.reachable, self.world.full = None, True, False
+        self.world.fuse, self.world.reachable = None, True
         self.world.lay_down(None)
         self.rest()
 

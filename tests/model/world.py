@@ -8,7 +8,6 @@ network, the clock and the machine's reboot.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import types
 from collections import Counter, defaultdict
@@ -17,16 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_macgpu import execution, fetching, interrupts, link
 from jupyter_macgpu.execution import Submission
-from jupyter_macgpu.mac import (
-    carry,
-    condition,
-    journal,
-    policy,
-    serve,
-    store,
-    stragglers,
-    telemetry,
-)
+from jupyter_macgpu.mac import carry, condition, policy, serve, store, stragglers, telemetry
 from jupyter_macgpu.wire import bulk, bundle
 from jupyter_macgpu.wire import messages as m
 from tests.model.client import Client
@@ -34,7 +24,7 @@ from tests.model.network import Line
 from tests.model.process import ModelWorker, Process
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from jupyter_macgpu.mac import effects as e
 
@@ -44,32 +34,6 @@ INLINE, WINDOW, PART, ACK = 300, 256, 100, 64
 
 class Crashed(BaseException):
     """The supervisor's process dies here."""
-
-
-class Disk:
-    """What the journals and the log know of the system: `os`, on a disk that may be full.
-
-    A full one takes half of what it is given, and then nothing.
-    """
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(os, name)
-
-    def pwrite(self, fd: int, data: memoryview, at: int) -> int:
-        return os.pwrite(fd, self._taken(data), at)
-
-    def write(self, fd: int, data: bytes) -> int:
-        return os.write(fd, self._taken(memoryview(data)))
-
-    def _taken(self, data: memoryview) -> memoryview:
-        if not self._world.full:
-            return data
-        if len(data) < 2:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return data[: len(data) // 2]
 
 
 class NoProbe(telemetry.Probe):
@@ -84,14 +48,10 @@ class ModelCarrier(carry.Carrier):
 
     world: World
 
-    def _do(self, effect: e.Effect) -> None:
-        self.world.before_effect()
-        super()._do(effect)
-
-    def _log(self, effects: list[e.Log]) -> None:
+    def carry(self, effects: Iterable[e.Effect]) -> None:
         for effect in effects:
             self.world.before_effect()
-            super()._log([effect])
+            super().carry([effect])
 
 
 class ModelServer(serve.Server):
@@ -110,7 +70,7 @@ class ModelServer(serve.Server):
         if tick:
             self._tick()
         self._flush()
-        self._hands.journals.make_spare()
+        self._hands.make_spare()
 
 
 class World:
@@ -123,7 +83,6 @@ class World:
         #: What the host's administrator laid down.
         self.policy = root / "host.yaml"
         self.boots = 1
-        self.full = False
         self.reachable = True
         self.server: ModelServer | None = None
         self.processes: dict[str, Process] = {}
@@ -308,7 +267,6 @@ def modelled(world: World) -> Iterator[None]:
         (condition, "Probe", NoProbe),
         (condition, "PolicyFile", lambda: policy.PolicyFile(world.policy)),
         (store, "sync", _sync),
-        (journal, "os", Disk(world)),
         (stragglers, "reap", lambda _folder: 0),
         (store, "boot_id", lambda: f"boot-{world.boots}"),
         *((module, "time", clock) for module in (execution, fetching, interrupts, link)),

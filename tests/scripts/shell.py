@@ -8,8 +8,8 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,11 +43,15 @@ class Shell:
             out, err = process.communicate(timeout=WATCHDOG)
         return Ran(process.returncode, out.decode(), err.decode())
 
-    @contextmanager
-    def started(self, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    def started(self, *words: str) -> AbstractContextManager[subprocess.Popen[bytes]]:
         """Start a command that is spoken to while it runs."""
+        return self.process([sys.executable, "-m", "jupyter_macgpu.cli", *words])
+
+    @contextmanager
+    def process(self, command: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
+        """Start a process in the folder, and leave nothing of it."""
         process = subprocess.Popen(
-            [sys.executable, "-m", "jupyter_macgpu.cli", *words],
+            command,
             cwd=self.folder,
             env={**os.environ, **self.variables},
             stdin=subprocess.DEVNULL,

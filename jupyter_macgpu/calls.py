@@ -1,0 +1,116 @@
+"""Calls from Python: ``run``, ``remote``, and what they and ``map`` share.
+
+A call is a cell of one line. The function, its arguments and all that these need travel as a cell's
+inputs do, by the same pickler; a function of ``__main__`` uses the other side's ``__main__`` there.
+"""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from .cell import Cell
+from .grammar import Unreadable
+from .options import CELL_OPTIONS, CellOptions
+from .wire.errors import InputError
+from .words import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from .desks import Desk
+    from .grammar import Option
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+#: Names that a call uses in the namespace, there while it is sent and while its value comes.
+CALL, VALUE = "_macgpu_call", "_macgpu_value"
+#: What a cell's first line may say and a call may not.
+NOT_OF_CALLS = frozenset({"inputs", "outputs", "again", "dry_run"})
+
+_turns = threading.RLock()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A function and what it is called with."""
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+
+    def check(self) -> None:
+        """Raise what Python would raise if the arguments do not fit.
+
+        Raises
+        ------
+        TypeError
+            If they do not. Functions that tell nothing of their parameters take any.
+        """
+        if not callable(self.function):
+            raise TypeError(f"{type(self.function).__name__} object is not callable")
+        try:
+            signature = inspect.signature(self.function)
+        except ValueError:
+            return
+        signature.bind(*self.args, **self.kwargs)
+
+    def cell(self, at: Desk) -> Cell:
+        """Return the cell that makes the call."""
+        waits = "await " if inspect.iscoroutinefunction(self.function) else ""
+        code = f"{VALUE} = {waits}{CALL}[0](*{CALL}[1], **{CALL}[2])"
+        return Cell(source=code, code=code, count=1, headed=False, dialect=at.dialect)
+
+    @contextmanager
+    def lent(self, namespace: dict[str, Any]) -> Iterator[None]:
+        """Bind it in the namespace while it is read."""
+        with _turns:
+            namespace[CALL] = (self.function, self.args, dict(self.kwargs))
+            try:
+                yield
+            finally:
+                namespace.pop(CALL, None)
+
+
+def taken_value(namespace: dict[str, Any]) -> Any:
+    """Return the value that a call has bound, and unbind it."""
+    return namespace.pop(VALUE)
+
+
+def options_of(said: Mapping[str, Any]) -> CellOptions:
+    """Return options that were given in Python: texts as on a cell's first line, or plain values.
+
+    Raises
+    ------
+    TypeError
+        If there is no such option.
+    InputError
+        If a value does not fit its option.
+    """
+    known = {option.field: option for option in CELL_OPTIONS if option.field not in NOT_OF_CALLS}
+    for name in said:
+        if name not in known:
+            near = nearest(name, known)
+            hint = f"; did you mean {near}?" if near else f"; there are {', '.join(sorted(known))}"
+            raise TypeError(f"{name} is not an option of a call{hint}")
+    given = {name: value for name, value in said.items() if value is not None}
+    return CellOptions(**{name: _read(known[name], value) for name, value in given.items()})
+
+
+def _read(option: Option, value: Any) -> Any:
+    if not option.value:
+        return bool(value)
+    several = [value] if isinstance(value, str) or not option.repeats else list(value)
+    try:
+        parts = [option.read(part) if isinstance(part, str) else part for part in several]
+    except Unreadable as unreadable:
+        raise InputError(
+            f"{option.field}={value!r}: {unreadable.problem}.", next=unreadable.remedy
+        ) from None
+    if not option.repeats:
+        return parts[0]
+    return tuple(item for part in parts for item in (part if isinstance(part, tuple) else (part,)))
