@@ -1,5 +1,5 @@
 # make demo | test | lint | bench | lab: each works on a fresh clone with python3 (3.11 or
-# newer) and make alone. Everything goes into .venv (benchmarks: .venv-bench) in this folder;
+# newer) and make alone. Everything goes into .venv (benchmarks: .venv-bench, fuzzers: .venv-fuzz) here;
 # a stamp remembers what is there, so that a second run is quick.
 
 VENV   := .venv
@@ -13,10 +13,14 @@ LOCK   := -c requirements/dev.lock
 APT_PACKAGES := openssh-server openssh-client nftables iproute2 fish csh zsh
 # Further words for pytest: make test ARGS="tests/unit -k fleet".
 ARGS   :=
-# One benchmark by its name, with its options: make bench ONLY="cold --hosts 12".
+# One benchmark by its name, with its options: make bench ONLY="cold --hosts 12". One decoder for
+# make fuzz, one seeded bug for make seeded-bugs.
 ONLY   :=
+# Seconds that make fuzz takes for each decoder.
+TIME   := 60
+FUZZ   := .venv-fuzz
 
-.PHONY: demo test lint bench lab lock clean
+.PHONY: demo test lint fuzz seeded-bugs bench lab lock clean
 
 demo: $(STAMPS)/demo
 	$(VENV)/bin/macgpu demo
@@ -33,6 +37,16 @@ lint: $(STAMPS)/lint $(STAMPS)/test
 bench: $(BENCH)/.stamp
 	$(BENCH)/bin/python -m bench $(ONLY)
 
+# Every decoder by coverage, or one of them: make fuzz ONLY=fleet TIME=600.
+fuzz: $(FUZZ)/.stamp
+	@for target in $(or $(ONLY),$(notdir $(wildcard tests/fuzz/corpus/*))); do \
+	    $(FUZZ)/bin/python -m tests.fuzz $$target $(TIME) || exit 1; \
+	done
+
+# Puts each small bug of tests/seeded_bugs/ into a copy, and fails unless its tests turn red.
+seeded-bugs: $(STAMPS)/test
+	$(VENV)/bin/python -m tests.seeded_bugs $(ONLY)
+
 lab: $(STAMPS)/lab
 	$(VENV)/bin/jupyter lab --ServerApp.ip=127.0.0.1 $(if $(filter 0,$(shell id -u)),--allow-root) \
 	    --ServerApp.root_dir=notebooks notebooks/quickstart.ipynb
@@ -42,10 +56,10 @@ lock: $(STAMPS)/test $(STAMPS)/lint $(STAMPS)/lab $(BENCH)/.stamp
 	$(BENCH)/bin/python tools/lock.py bench > requirements/bench.lock
 
 clean:
-	rm -rf $(VENV) $(BENCH) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) $(BENCH) $(FUZZ) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 
 # An environment that is there already is brought up to date, never thrown away.
-$(VENV)/bin/python $(BENCH)/bin/python:
+$(VENV)/bin/python $(BENCH)/bin/python $(FUZZ)/bin/python:
 	@python=$$(tools/find_python.sh $(PYTHON)) && "$$python" -m venv $(@:/bin/python=) \
 	    || { echo "No virtual environment could be made; on Debian: apt install python3-venv" >&2; exit 1; }
 
@@ -70,4 +84,9 @@ $(STAMPS)/apt: $(VENV)/bin/python Makefile
 $(BENCH)/.stamp: $(BENCH)/bin/python pyproject.toml requirements/bench.lock
 	$(BENCH)/bin/python -m pip --disable-pip-version-check install --quiet \
 	    $(if $(LOCK),-c requirements/bench.lock) --editable ".[bench]"
+	@touch $@
+
+# atheris is here alone: it is built for a compiler's fuzzer, and not for every system.
+$(FUZZ)/.stamp: $(FUZZ)/bin/python pyproject.toml
+	$(FUZZ)/bin/python -m pip --disable-pip-version-check install --quiet $(LOCK) --editable . atheris
 	@touch $@

@@ -284,5 +284,10 @@ def _parse(line: bytes) -> dict[str, Any] | None:
     checksum, _, text = line.partition(b" ")
     if checksum != b"%08x" % zlib.crc32(text):
         return None
-    entry: dict[str, Any] = json.loads(text)
-    return entry
+    try:
+        entry = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    # What a later version may write beside runs and sessions is not for this one.
+    named = isinstance(entry, dict) and isinstance(entry.get("run", entry.get("session")), str)
+    return entry if named else None

@@ -6,7 +6,7 @@ Runs on the Mac. Only Python and `wire` may be imported here.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ..wire.states import FINAL, LIVE, NEXT
@@ -152,3 +152,35 @@ class Session:
     def listens(self) -> bool:
         """Whether the worker takes messages."""
         return self.worker == "ready" and not self.silent
+
+
+#: What the fields of an entry in the log of runs are.
+_KINDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(
+        ("run", "session", "digest", "client", "notebook", "stopping", "state"), (str,)
+    ),
+    **dict.fromkeys(("origin", "options", "rank", "detail", "environment"), (dict,)),
+    **dict.fromkeys(("size", "epoch", "values"), (int,)),
+    "collected": (bool,),
+    "took": (int, float),
+}
+_OF_A_RUN = {"run", "session", "digest", "size"}
+_OF_A_SESSION = {"session", "client", "notebook"}
+
+
+def is_sound(entry: dict[str, Any]) -> bool:
+    """Return whether an entry of the log can be taken up.
+
+    A supervisor that fell over one could never start again, and with it nobody on this account.
+    """
+    typed = all(type(entry[key]) in kinds for key, kinds in _KINDS.items() if key in entry)
+    if not typed or entry.get("state", "ok") not in FINAL | LIVE:
+        return False
+    if "notebook" in entry:
+        return entry.keys() >= _OF_A_SESSION
+    return entry.keys() >= (_OF_A_RUN if "digest" in entry else {"run"})
+
+
+def known_fields(kind: type[Run | Session], entry: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of an entry that this version knows; a later one may write more."""
+    return {each.name: entry[each.name] for each in fields(kind) if each.name in entry}

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 STOPS = ("interrupt", "kill")
 #: What is done with a session's folder; it needs no worker, and does not wait for one.
 FILES = ("files", "have", "put", "get")
+#: Bytes of inputs that nobody can mean to send.
+_LARGEST = 2**50
 #: Ids of runs and sessions; they become names of files.
 ID = re.compile(r"[0-9a-f]{32}")
 
@@ -318,6 +320,8 @@ def _flaw(message: m.Submit | m.Reserve) -> str:
     """Return what is wrong with a submission, or ``""``: it is kept, and read at each start."""
     if not (ID.fullmatch(message.run) and ID.fullmatch(message.session)):
         return "an id is 32 hexadecimal digits"
+    if isinstance(message, m.Submit) and not 0 <= message.size <= _LARGEST:
+        return "its size is no number of bytes"
     for name in ("timeout", "wait"):
         if type(message.options.get(name, 0)) not in (int, float, type(None)):
             return f"{name} is a number of seconds"

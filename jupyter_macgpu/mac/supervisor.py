@@ -23,7 +23,7 @@ from . import effects as e
 from .book import Book
 from .bounds import Bounds
 from .queues import Lane, lanes_of
-from .records import Run, Session, asking
+from .records import Run, Session, asking, is_sound, known_fields
 from .requests import Requests
 
 #: Seconds after which an idle worker ends: without values that exist nowhere else, and with.
@@ -209,14 +209,15 @@ class Supervisor:
     def restore(self, entries: list[dict[str, Any]], now: float) -> None:
         """Take up the log of an earlier supervisor, oldest entry first. Called once, first."""
         self._idle_since = now
-        for entry in entries:
+        for entry in filter(is_sound, entries):
             if "notebook" in entry:
-                self._book.sessions.setdefault(entry["session"], Session(**entry))
+                session = Session(**known_fields(Session, entry))
+                self._book.sessions.setdefault(session.session, session)
                 continue
-            known = self._book.runs.get(entry["run"])
+            known = self._book.runs.get(entry.get("run", ""))
             if known is None:
                 if "digest" in entry:
-                    self._book.add(Run(**entry, since=now))
+                    self._book.add(Run(**known_fields(Run, entry) | {"since": now}))
                 elif "removed" in entry:
                     self._book.removed.add(entry["run"])
                 continue

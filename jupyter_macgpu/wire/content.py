@@ -56,7 +56,7 @@ class Joiner:
         data, self._pieces = b"".join(self._pieces), []
         try:
             whole = json.loads(data)
-        except ValueError:
+        except (ValueError, RecursionError):
             whole = None
         if not isinstance(whole, dict):
             raise RemoteProtocolError("a record's content is not JSON")

@@ -83,7 +83,7 @@ class ClientConfig:
         text = "\n".join(line for file in files for line in _file(expand(file), 0))
         try:
             self._parsed = paramiko.SSHConfig.from_text(text)
-        except paramiko.ConfigParseError as error:
+        except (paramiko.ConfigParseError, ValueError) as error:
             raise _broken(str(error)) from error
 
     def lookup(self, name: str) -> Settings:
@@ -199,10 +199,9 @@ def _file(path: str, depth: int) -> Iterator[str]:
             block = line if _BLOCK.match(line) else block
             yield line
             continue
-        for pattern in _patterns(include[1], path):
-            for found in sorted(glob.glob(_beside(expand(pattern)))):  # noqa: PTH207
-                # What is included counts only where the line that includes it does.
-                yield from (_within(line, block) for line in _file(found, depth + 1))
+        for found in _included(include[1], path):
+            # What is included counts only where the line that includes it does.
+            yield from (_within(line, block) for line in _file(found, depth + 1))
         yield block
 
 
@@ -215,9 +214,11 @@ def _trust(path: str, status: os.stat_result) -> None:
         )
 
 
-def _patterns(text: str, path: str) -> list[str]:
+def _included(text: str, path: str) -> list[str]:
+    """Return the files that an Include names, pattern by pattern."""
     try:
-        return shlex.split(text)
+        patterns = [_beside(expand(pattern)) for pattern in shlex.split(text)]
+        return [file for pattern in patterns for file in sorted(glob.glob(pattern))]  # noqa: PTH207
     except ValueError as error:
         raise _broken(f"{path}: Include {text[:80]!a}: {error}") from error
 
