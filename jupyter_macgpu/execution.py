@@ -26,6 +26,7 @@ from .wire.errors import (
     RunUnknown,
     TransportError,
 )
+from .wire.plain import plain_line
 from .wire.states import OutputDigest
 
 if TYPE_CHECKING:
@@ -132,6 +133,7 @@ class Execution:
         self._asking = 0
         self._reply: tuple[int, m.InputReply] | None = None
         self._attaching = False
+        self._trouble = ""
         self._faults = self._refusals = 0
         self._pinged = 0.0
 
@@ -262,10 +264,23 @@ class Execution:
             self._asked_until = int(state.detail.get("end", 0))
         elif state.epoch > self._epoch and not self._attaching:
             self._show.notice("another notebook has attached to this run and drives it now")
+        if "trouble" in state.detail:
+            self._take_trouble(plain_line(str(state.detail["trouble"])))
         if "asking" in state.detail:
             self._asking = int(state.detail["asking"])
             self._answer_again()
         self._show.state(state)
+
+    def _take_trouble(self, said: str) -> None:
+        """Say that the host's disk takes nothing, or does so again."""
+        if said != self._trouble:
+            self._trouble, host = said, self._link.host
+            self._show.notice(
+                f"the disk of {host} takes nothing now ({said}); the run waits there, nothing "
+                "of it is lost, and it goes on when there is room"
+                if said
+                else f"the disk of {host} has room again; the run goes on"
+            )
 
     def _take_end(self, end: m.End) -> m.End:
         if end.digest != self._digest.hex():
@@ -323,6 +338,15 @@ class Execution:
         how = self._interrupts.take()
         if how:
             self._link.say(m.Cancel(run=self.run, epoch=self._epoch, how=how))
+        if how == "kill" and self._trouble:
+            raise RunUnknown(
+                f"{self._link.host} was told to end run {self.run[:8]}, and cannot write that "
+                f"down: its disk takes nothing ({self._trouble}).",
+                known="The run ends there now. It will not be repeated.",
+                kept="What was shown up to there; the notebook's variables are as before the cell.",
+                next=f"Make room on {self._link.host}; then %macgpu attach {self.run[:8]} says how "
+                "it ended.",
+            )
 
     def _push(self) -> bool:
         """Send a bit of the inputs; say whether more of them could be sent now."""

@@ -20,7 +20,7 @@ from tests.sshd import installed, servers, sshd
 __all__ = ["home", "installed", "keys", "network", "relays", "servers", "sshd"]
 
 #: Settings of the person who runs the tests; the tests have their own.
-_FOREIGN = ("MACGPU_FLEET", "MACGPU_INSTANCE", "MACGPU_SLOTS", "JPY_SESSION_NAME")
+_FOREIGN = ("MACGPU_FLEET", "MACGPU_INSTANCE", "MACGPU_QUEUE", "MACGPU_SLOTS", "JPY_SESSION_NAME")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -80,7 +80,8 @@ class Book:
         """Return the seconds that each of those which hold a slot of a kind has lasted."""
         runs = self.holding(kind)
         lasted = [now - run.since if run.state == "started" else 0.0 for run in runs]
-        return lasted + [0.0] * (len(self.leases.holding(kind)) - len(runs))
+        others = [each.age for each in self.leases.crowd.held if each.kind == kind]
+        return lasted + others + [0.0] * (len(self.leases.holding(kind)) - len(runs))
 
     def wait_for(self, kind: str, position: int | None, now: float) -> float | None:
         """Return roughly in how many seconds one that waits may begin; None is unknown."""
@@ -120,10 +121,13 @@ class Book:
 
     def places(self, now: float) -> None:
         """Tell those that wait their place, where it or what is to be said of it has changed."""
-        for run_id in [*self.leases.waiting(), *self.leases.holding()]:
+        waiting = self.leases.waiting()
+        if self.leases.cleared is not None:
+            waiting = [run for run in waiting if run not in self.leases.fresh]
+        for run_id in [*waiting, *self.leases.holding()]:
             if run_id in self.reservations:
                 self.reservations.tell(run_id, now)
-        for run_id in self.leases.waiting():
+        for run_id in waiting:
             if run_id in self.runs and run_id not in self.reservations:
                 self.queue(self.runs[run_id], now)
 

@@ -128,10 +128,17 @@ def ours() -> Build:
 
 
 def write(place: store.Store, build: Build, process: dict[str, Any]) -> None:
-    """Note what the supervisor of a store is. Called while its lock is held."""
-    fresh = place.root / "version.new"
-    fresh.write_text(json.dumps({**asdict(build), **process}))
-    fresh.replace(place.root / "version")
+    """Note what the supervisor of a store is. Called while its lock is held.
+
+    A full disk does not keep it: then nothing is noted, which doors take for their own.
+    """
+    fresh, known = place.root / "version.new", place.root / "version"
+    try:
+        fresh.write_text(json.dumps({**asdict(build), **process}))
+        fresh.replace(known)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        known.unlink(missing_ok=True)
 
 
 def read(place: store.Store) -> Build | None:

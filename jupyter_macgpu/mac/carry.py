@@ -1,21 +1,22 @@
 """Carries out what the supervisor decided: the only place where its effects become IO.
 
 Runs on the Mac. Only Python and `wire` may be imported here.
+
+A disk that is full or broken refuses what has not begun, and holds up what has (`backlog`): nothing
+is said that was not written down, and nothing is forgotten.
 """
 
 from __future__ import annotations
 
-import contextlib
-import itertools
-import os
-import re
+from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..wire import messages as m
+from . import backlog, streams
 from . import effects as e
-from . import streams
 from .journal import Journal, RunLog
+from .journals import Journals
 from .lanes import Lanes
 from .transfers import Transfers
 
@@ -26,10 +27,6 @@ if TYPE_CHECKING:
     from .client import Client
     from .supervisor import Supervisor
     from .workers import Worker
-
-
-#: What may stand in a file's name: a run's id or an operation's.
-NAME = re.compile(r"[0-9a-f]{32}|op-[0-9]{1,12}")
 
 
 class Carrier:
@@ -51,7 +48,9 @@ class Carrier:
     clients, workers
         Who is connected, by number; the living workers, by session.
     journals, bundles
-        What is open, by run; inputs that no worker has yet.
+        Output on the disk; inputs that no worker has yet, by run.
+    backlog
+        What the disk did not take.
     """
 
     def __init__(
@@ -66,28 +65,75 @@ class Carrier:
         self.now = now
         self.clients: dict[int, Client] = {}
         self.workers: dict[str, Worker] = {}
-        self.journals: dict[str, Journal] = {}
+        self.journals = Journals(place)
         self.bundles: dict[str, m.Buffers] = {}
         self.files = Transfers(place)
         self.lanes = Lanes(self.clients, self.files, self._uploaded)
         self.log = RunLog(place.log)
+        self.backlog = backlog.Backlog()
         self.leaving = False
-        self._spare = -1
         self._frame = b""
-        # Texts, since each step of a `Path` costs more than the renaming that it is for.
-        self._spare_path = str(place.spare)
-        self._runs = str(place.spare.parent)
         self._start_worker = start_worker
 
     def carry(self, effects: Iterable[e.Effect]) -> None:
-        """Carry out effects in their order; entries of the log that meet are written at once."""
-        for kind, alike in itertools.groupby(effects, type):
-            if kind is e.Log:
-                self._log(list(alike))  # type: ignore[arg-type]
-                continue
-            act = getattr(self, f"_{kind.__name__.lower()}")
-            for effect in alike:
-                act(effect)
+        """Carry out effects in their order; what the disk does not take is kept for `retry`."""
+        todo = self.backlog.pass_on(effects)
+        while todo:
+            try:
+                self._carry(todo)
+            except OSError as error:
+                todo = self._keep_back(todo, error)
+
+    def retry(self) -> None:
+        """Try again what the disk did not take; when all of it is done, let everybody go on."""
+        if not self.backlog:
+            return
+        waiting = self.backlog.take()
+        try:
+            self._carry(waiting)
+        except OSError as error:
+            self.carry(self.backlog.keep(waiting, error))
+            return
+        self._tell_trouble()
+        for worker in self.workers.values():
+            worker.go_on()
+
+    def _carry(self, todo: deque[e.Effect]) -> None:
+        """Carry out effects; those that are done leave `todo`.
+
+        Raises
+        ------
+        OSError
+            If the disk does not take the first one that is left.
+        """
+        while todo:
+            if isinstance(todo[0], e.Log):
+                # Entries that meet are written at once.
+                entries = backlog.first_entries(todo)
+                self._log(entries)
+                for _ in entries:
+                    todo.popleft()
+            else:
+                self._do(todo[0])
+                todo.popleft()
+
+    def _do(self, effect: e.Effect) -> None:
+        getattr(self, f"_{type(effect).__name__.lower()}")(effect)
+
+    def _keep_back(self, todo: deque[e.Effect], error: OSError) -> deque[e.Effect]:
+        """Keep what failed and what depends on it; return what may be done all the same."""
+        first = not self.backlog
+        past = self.backlog.keep(todo, error)
+        if first:
+            self._tell_trouble()
+        return past
+
+    def _tell_trouble(self) -> None:
+        """Tell all who follow a run why it waits, or that it goes on."""
+        followed = {run for client in self.clients.values() for run in client.streams.followers}
+        for run in [self.mind.runs[run] for run in followed if run in self.mind.runs]:
+            detail = {"trouble": self.backlog.trouble}
+            self._tell(e.Tell(run=run.run, epoch=run.epoch, state=run.state, detail=detail))
 
     def _folder(self, session: str) -> str:
         """Return the name of a session's working folder."""
@@ -96,39 +142,42 @@ class Carrier:
 
     def submit(self, client: Client, message: m.Submit, now: float) -> None:
         """Take a submission; a disk that cannot keep it refuses it whole."""
+        if message.run not in self.mind.runs and (problem := self._full(message.size)):
+            self._refuse(client.number, message.run, problem)
+            return
         self._frame = client.endpoint.connection.frame
         try:
-            self.carry(self.mind.message(client.number, message, now))
-        except OSError as error:
-            self.carry(self.mind.forget(message.run))
-            text = f"the run could not be written down: {error}"
-            refused = m.Refused(about="submit", subject=message.run, reason="disk", text=text)
-            client.endpoint.send(refused)
+            self._begin(client.number, message.run, self.mind.message(client.number, message, now))
         finally:
             self._frame = b""
 
-    def pump(self, client: Client, now: float) -> None:
-        """Send a client what it has room for."""
-        if client.endpoint.gone or client.endpoint.congested:
-            return
-        for run, (follower, epoch) in list(client.streams.followers.items()):
-            for message in follower.more(epoch, now):
-                client.endpoint.send(message)
-            if follower.finished:
-                del client.streams.followers[run]
-        for stream in list(client.streams.outgoing.values()):
-            for message in stream.more(now):
-                client.endpoint.send(message)
-            if stream.over:
-                client.streams.outgoing.pop(stream.stream).close()
+    def _begin(self, client: int, run: str, effects: Iterable[e.Effect]) -> None:
+        """Carry out what a submission led to; unmake the run if that cannot be written down."""
+        todo = self.backlog.pass_on(effects)
+        try:
+            self._carry(todo)
+        except OSError as error:
+            if not backlog.begins_with_record_of(todo, run):
+                self.carry(self._keep_back(todo, error))
+                return
+            self.carry(backlog.without(todo, run))
+            self.carry(self.mind.forget(run, self.now()))
+            self._refuse(client, run, f"the run could not be written down: {error}")
+
+    def _full(self, size: int) -> str:
+        if self.backlog:
+            return f"its disk takes nothing now ({self.backlog.trouble}): {self.place.root}"
+        return self.place.full(size)
+
+    def _refuse(self, client: int, run: str, text: str) -> None:
+        refused = m.Refused(about="submit", subject=run, reason="disk", text=text)
+        self._send(e.Send(client=client, message=refused))
 
     def tidy(self) -> None:
         """Close the journals that nobody writes or reads; delete folders that nobody uses."""
         self.files.tidy({self._folder(session) for session in self.workers})
         read = {run for client in self.clients.values() for run in client.streams.followers}
-        for run in [run for run, file in self.journals.items() if file.closed]:
-            if run not in read:
-                self.journals.pop(run).close()
+        self.journals.tidy(read)
 
     def close(self) -> None:
         """Let go of all descriptors."""
@@ -137,43 +186,17 @@ class Carrier:
             client.endpoint.close()
         for worker in self.workers.values():
             worker.close()
-        for journal in self.journals.values():
-            journal.close()
+        self.journals.close()
         self.log.close()
-        if self._spare >= 0:
-            os.close(self._spare)
-
-    # Journals.
 
     def journal(self, run: str) -> Journal:
         """Return a run's journal, opened once."""
-        if run not in self.journals:
-            self.journals[run] = Journal(self.place.journal(run), run)
-        return self.journals[run]
-
-    def new_journal(self, run: str) -> Journal:
-        """Return the journal of a run that is new."""
-        path, fd = f"{self._runs}/{run}.journal", self._spare
-        self._spare = -1
-        if fd >= 0:
-            try:
-                # Renaming a file costs a seventh of making one.
-                os.rename(self._spare_path, path)  # noqa: PTH104
-            except OSError:
-                os.close(fd)
-                fd = -1
-        self.journals[run] = file = Journal(path, run, fd)
-        return file
-
-    def make_spare(self) -> None:
-        """Make the next journal's file while nobody waits for it."""
-        if self._spare < 0:
-            flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-            with contextlib.suppress(OSError):
-                self._spare = os.open(self._spare_path, flags, 0o600)
+        return self.journals.get(run)
 
     def _uploaded(self, run: str, now: float, problem: str) -> None:
-        self.carry(self.mind.uploaded(run, now, problem))
+        known = self.mind.runs.get(run)
+        client = known.detail.get("from", -1) if known is not None else -1
+        self._begin(client, run, self.mind.uploaded(run, now, problem))
 
     # One method an effect.
 
@@ -183,19 +206,21 @@ class Carrier:
 
     def _log(self, effects: list[e.Log]) -> None:
         for effect in effects:
-            if effect.durable and effect.entry["run"] in self.journals:
+            if effect.durable:
                 # The log must not know a run of which nothing else is left.
-                self.journals[effect.entry["run"]].sync()
+                self.journals.sync(effect.entry["run"])
         durable = any(effect.durable for effect in effects)
         self.log.append(*(effect.entry for effect in effects), durable=durable)
 
     def _openjournal(self, effect: e.OpenJournal) -> None:
-        journal = self.new_journal(effect.submit.run)
+        journal = self.journals.new(effect.submit.run)
         journal.submit(effect.submit, self._frame)
         if effect.submit.buffers:
             self.bundles[effect.submit.run] = effect.submit.buffers
 
     def _append(self, effect: e.Append) -> None:
+        if effect.run not in self.mind.runs:
+            return  # it was removed while its output waited for the disk
         journal = self.journal(effect.run)
         event = m.Event(
             run=effect.run,
@@ -215,14 +240,16 @@ class Carrier:
                     client.endpoint.send(fresh)
 
     def _finish(self, effect: e.Finish) -> None:
+        if effect.run not in self.mind.runs:
+            return
         journal = self.journal(effect.run)
         if journal.dropped:
             text = f"{journal.dropped:,} bytes of output are over the limit and not kept"
             self._append(e.Append(run=effect.run, what="notice", content={"text": text}))
+            journal.dropped = 0
         run = self.mind.runs[effect.run]
-        session = run.session
         if effect.path:
-            self._keep(e.Keep(session=session, subject=effect.run))
+            self.journals.keep(run.session, effect.run)
         end = journal.finish(
             m.End(
                 run=effect.run,
@@ -230,7 +257,7 @@ class Carrier:
                 state=effect.state,
                 offset=0,
                 digest="",
-                summary=effect.summary | self.files.wrote(self._folder(session)),
+                summary=effect.summary | self.files.wrote(self._folder(run.session)),
                 size=effect.size,
                 result=effect.result,
                 buffers=effect.buffers,
@@ -253,7 +280,10 @@ class Carrier:
         path = self.place.inputs(effect.run)
         stream = f"in:{effect.run}"
         client.streams.taken.pop(stream, None)
-        client.streams.incoming[stream] = streams.Incoming(path, effect.size, effect.digest)
+        try:
+            client.streams.incoming[stream] = streams.Incoming(path, effect.size, effect.digest)
+        except OSError as error:
+            self._uploaded(effect.run, self.now(), f"the inputs could not be written: {error}")
 
     def _follow(self, effect: e.Follow) -> None:
         client = self.clients.get(effect.client)
@@ -292,7 +322,7 @@ class Carrier:
         client = self.clients.get(effect.client)
         if client is None:
             return
-        source, size = self._stored(effect.subject, effect.what)
+        source, size = self.journals.stored(effect.subject, effect.what)
         if source is None:
             text = f"the {effect.what} of {effect.subject} are not kept here any more"
             refused = m.Refused(about="fetch", subject=effect.subject, reason="not-kept", text=text)
@@ -301,23 +331,7 @@ class Carrier:
         client.streams.outgoing[effect.stream] = streams.Outgoing(effect.stream, source, size)
 
     def _keep(self, effect: e.Keep) -> None:
-        place = self.place
-        source = place.worker(effect.session) / "results" / f"{effect.subject}.result"
-        # A supervisor that died behind this line took it already.
-        with contextlib.suppress(FileNotFoundError):
-            source.replace(place.result(effect.subject))
-
-    def _stored(self, subject: str, what: str) -> tuple[Any, int]:
-        place = self.place
-        if not NAME.fullmatch(subject) or what not in ("result", "inputs"):
-            return None, 0
-        path = {"result": place.result, "inputs": place.inputs}[what](subject)
-        if path.exists():
-            return path, path.stat().st_size
-        if what == "inputs" and place.journal(subject).exists():
-            whole = b"".join(self.journal(subject).first().buffers)
-            return (memoryview(whole), len(whole)) if whole else (None, 0)
-        return None, 0
+        self.journals.keep(effect.session, effect.subject)
 
     def _files(self, effect: e.Files) -> None:
         if effect.client in self.clients:
@@ -331,6 +345,9 @@ class Carrier:
             self.workers[effect.session].send(effect.message)
 
     def _execute(self, effect: e.Execute) -> None:
+        run, worker = self.mind.runs.get(effect.run), self.workers.get(effect.session)
+        if run is None or run.state != "started" or worker is None:
+            return  # it ended while the record of its start waited for the disk
         buffers, path, size = self.bundles.pop(effect.run, None), "", 0
         if buffers is None:
             file = self.place.inputs(effect.run)
@@ -338,7 +355,6 @@ class Carrier:
                 path, size = str(file), file.stat().st_size
             else:
                 buffers = self.journal(effect.run).first().buffers
-        worker = self.workers[effect.session]
         self.files.begin(self._folder(effect.session))
         worker.send(
             m.Execute(
@@ -369,9 +385,7 @@ class Carrier:
         place.result(effect.run).unlink(missing_ok=True)
         if effect.journal:
             self._unfollow(effect.run)
-            if effect.run in self.journals:
-                self.journals.pop(effect.run).close()
-            place.journal(effect.run).unlink(missing_ok=True)
+            self.journals.drop(effect.run)
 
     def _unfollow(self, run: str) -> None:
         refused = m.Refused(

@@ -55,3 +55,19 @@ class Client:
         self.kernel = ""
         self.beside = 0
         self.streams = ClientStreams()
+
+    def pump(self, now: float) -> None:
+        """Send what there is room for."""
+        if self.endpoint.gone or self.endpoint.congested:
+            return
+        on = self.streams
+        for run, (follower, epoch) in list(on.followers.items()):
+            for message in follower.more(epoch, now):
+                self.endpoint.send(message)
+            if follower.finished:
+                del on.followers[run]
+        for stream in list(on.outgoing.values()):
+            for message in stream.more(now):
+                self.endpoint.send(message)
+            if stream.over:
+                on.outgoing.pop(stream.stream).close()

@@ -20,6 +20,7 @@ from .bounds import bounds_of
 from .gauging import Gauge
 from .pause import Pause
 from .policy import PolicyFile
+from .sharing import Sharing
 from .telemetry import Probe, cpu_taken, gpu_taken
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class Condition:
         self._awake = Awake()
         self._probe = Probe(selector, now)
         self.gauge = Gauge(place.root / "gauge.json", selector, now)
+        self.sharing = Sharing(mind, now)
         self._mind, self._now, self._clients = mind, now, clients
         self._place = place
         self._watchers: dict[int, _Watcher] = {}
@@ -98,6 +100,10 @@ class Condition:
         self._busy_at = -math.inf
         self._gpu_taken: float | None = None
         self._cpu_taken: float | None = None
+
+    def begin(self) -> list[e.Effect]:
+        """Hold the mind to what is allowed before anything begins. Called once, first of all."""
+        return [*self.sharing.begin(), *self.bind()]
 
     def bind(self) -> list[e.Effect]:
         """Look at what the policy, the clock and the owner allow, and hold the mind to it."""
@@ -128,6 +134,7 @@ class Condition:
             "draining": bounds.drained,
             "paused": bounds.paused,
             "reason": bounds.closed,
+            "queue": self.sharing.said(),
             "devices": self.devices,
             "gpu_taken": self._gpu_taken,
             "cpu_taken": self._cpu_taken,
@@ -193,7 +200,8 @@ class Condition:
             self.gauge.suspect()
 
     def close(self) -> None:
-        """End what was started beside the loop."""
+        """End what was started beside the loop, and leave the machine's queue."""
+        self.sharing.close()
         self._probe.close()
         self.gauge.close()
         self._awake.close()

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 from . import build, hardware
 from .aside import Aside
+from .endings import how_ended
 from .start import scrubbed
 from .store import os_build
 from .telemetry import VARIABLE as PROBE
-from .workers import how_ended
 
 if TYPE_CHECKING:
     import selectors

@@ -9,6 +9,7 @@ death of any process; what is synced, that of the machine.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -176,10 +177,16 @@ class Journal:
     def _write(self, data: bytes) -> None:
         view = memoryview(data)
         at = self.end
-        while view:
-            written = os.pwrite(self._fd, view, at)
-            at += written
-            view = view[written:]
+        try:
+            while view:
+                written = os.pwrite(self._fd, view, at)
+                at += written
+                view = view[written:]
+        except OSError:
+            # Nothing of half a record may stand behind a shorter one that is written later.
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._fd, self.end)
+            raise
         self.end = at
 
     def _scan(self) -> None:
@@ -226,15 +233,25 @@ class RunLog:
         self._fd = os.open(path, flags, 0o600)
 
     def append(self, *entries: dict[str, Any], durable: bool = False) -> None:
-        """Write entries in one piece; `durable` also brings them to the disk."""
+        """Write entries in one piece; `durable` also brings them to the disk.
+
+        Raises
+        ------
+        OSError
+            If the disk does not take them. Then nothing of them is in the log.
+        """
         lines = b"".join(map(_line, entries))
-        written = os.write(self._fd, lines)
-        if written < len(lines):
+        size = os.fstat(self._fd).st_size
+        try:
+            if os.write(self._fd, lines) < len(lines):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            if durable:
+                store.sync(self._fd)
+        except OSError:
             # Half a line would take the next one with it.
-            os.ftruncate(self._fd, os.fstat(self._fd).st_size - written)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        if durable:
-            store.sync(self._fd)
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._fd, size)
+            raise
 
     def close(self) -> None:
         """Close the file."""
@@ -244,21 +261,32 @@ class RunLog:
 def compact(path: Path) -> list[dict[str, Any]]:
     """Write a log of runs anew without the removed runs, and return its entries, oldest first.
 
-    The old file stays until the new one is whole. A last line that is torn is left out.
+    The old file stays until the new one is whole, and for good if the disk does not take that. A
+    last line that is torn is left out.
     """
     try:
-        lines = path.read_bytes().splitlines()
+        whole = path.read_bytes()
     except FileNotFoundError:
         return []
+    lines = whole.splitlines()
     entries = _known([entry for line in lines if (entry := _parse(line)) is not None])
     fresh = path.with_suffix(".new")
-    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        _write_anew(fresh, entries)
+        fresh.replace(path)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        # What is appended next must not become the end of a torn line.
+        os.truncate(path, whole.rfind(b"\n") + 1)
+    return entries
+
+
+def _write_anew(path: Path, entries: list[dict[str, Any]]) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "wb") as file:
         file.writelines(_line(entry) for entry in entries)
         file.flush()
         store.sync(file.fileno())
-    fresh.replace(path)
-    return entries
 
 
 def _known(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 
 from ..wire.order import Place
 from .bounds import Bounds
+from .turns import Crowd, said_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,11 +60,20 @@ class Leases:
     ----------
     bounds
         What may run at all now.
+    cleared
+        Runs that have a slot of the queue which all accounts of the machine share, and may begin;
+        None where there is no such queue, and the slots are this account's own.
+    crowd
+        What the other accounts do there.
     """
 
     def __init__(self, slots: dict[str, int]) -> None:
         self._slots = dict(slots)
         self.bounds = Bounds()
+        self.cleared: frozenset[str] | None = None
+        self.crowd = Crowd()
+        #: What has asked since the machine's queue was looked at last: it may begin at once.
+        self.fresh: set[str] = set()
         self._held: dict[str, Waiting] = {}
         self._queue: list[Waiting] = []
         self._asked = 0
@@ -77,6 +87,7 @@ class Leases:
     def ask(self, waiting: Waiting) -> None:
         """Put a run into the queue, behind all that go before it."""
         self._asked += 1
+        self.fresh.add(waiting.run)
         waiting = replace(waiting, number=self._asked)
         insort(self._queue, waiting, key=lambda each: each.place.order)
 
@@ -112,33 +123,56 @@ class Leases:
                 continue
             if _held_back(self._held.values(), waiting, self.bounds):
                 break
+            if self.cleared is not None and waiting.run not in self.cleared:
+                continue
             self._queue.remove(waiting)
             self._held[waiting.run] = waiting
             granted.append(waiting)
         return granted
 
+    def wanting(self) -> list[Waiting]:
+        """Return those that could begin if a slot of the machine were free, first one first."""
+        busy, found = {held.session for held in self._held.values()}, []
+        for waiting in self._queue:
+            if waiting.session in busy:
+                continue
+            if _held_back(self._held.values(), waiting, self.bounds):
+                break
+            busy.add(waiting.session)
+            found.append(waiting)
+        return found
+
+    def having(self) -> list[Waiting]:
+        """Return those that hold a slot."""
+        return list(self._held.values())
+
     def reason(self, run: str) -> str:
-        """Return what the administrator or the owner have against a waiting run, or ``""``."""
-        bounds = self.bounds
-        if bounds.closed or (bounds.max_runs is None and bounds.max_memory is None):
+        """Return what a waiting run waits for beside those before it in its queue, or ``""``."""
+        bounds, crowd = self.bounds, self.crowd.held
+        if bounds.closed or (bounds.max_runs is None and bounds.max_memory is None and not crowd):
             return bounds.closed  # at once: all that wait are asked after each change
         mine = self.waits(run)
-        return "" if mine is None else _held_back(self._held.values(), mine, self.bounds)
+        if mine is None:
+            return ""
+        others = [said_of(each) for each in crowd if each.kind == mine.kind]
+        held_back = _held_back(self._held.values(), mine, bounds)
+        return held_back or (f"in use by {', '.join(others)}" if others else "")
 
     def asked(self) -> int:
         """Return the bytes of memory that the runs which hold a slot asked for."""
         return sum(held.mem for held in self._held.values())
 
     def queued(self, kind: str) -> int:
-        """Return how many runs wait for a slot of a kind."""
-        return sum(waiting.kind == kind for waiting in self._queue)
+        """Return how many runs wait for a slot of a kind, those of other accounts included."""
+        others = sum(each.kind == kind for each in self.crowd.waiting)
+        return others + sum(waiting.kind == kind for waiting in self._queue)
 
     def position(self, run: str) -> int | None:
         """Return how many runs of its kind are before a waiting run; None if it does not wait."""
-        ahead = 0
         mine = self.waits(run)
         if mine is None:
             return None
+        ahead = self.crowd.before(run, mine.kind)
         for waiting in self._queue:
             if waiting.run == run:
                 break

@@ -67,7 +67,7 @@ class Server:
         self._hands = carry.Carrier(place, self.mind, self.now, self.start_worker)
         self.mind.restore(entries, self.now())
         self._condition = Condition(place, self.mind, self.selector, self.now, self._hands.clients)
-        self.do(self._condition.bind())
+        self.do(self._condition.begin())
         self._adopt()
 
     @staticmethod
@@ -91,14 +91,16 @@ class Server:
         due = self.now()
         while not self._hands.leaving:
             starting = any(worker.hello is None for worker in self._hands.workers.values())
-            for key, events in self.selector.select(TICK_STARTING if starting else TICK):
+            patience = TICK_STARTING if starting else min(TICK, self._condition.sharing.patience)
+            for key, events in self.selector.select(patience):
                 if key.fd in self.selector.get_map():
                     key.data(events)
             if starting or self.now() >= due:
                 due = self.now() + TICK
                 self._tick()
+            self.do(self._condition.sharing.turn())
             self._flush()
-            self._hands.make_spare()
+            self._hands.journals.make_spare()
             self._condition.turn()
             runs = self.mind.runs.values()
             if self.successor is not None and handover.all_begun(runs, self.now()):
@@ -150,7 +152,8 @@ class Server:
         other = handover.asked(link)
         live = any(run.live for run in self.mind.runs.values())
         quiet = not live and not self._hands.clients
-        if other is None or not other.replaces(build.ours(), quiet=quiet):
+        waits = bool(self._hands.backlog)
+        if other is None or waits or not other.replaces(build.ours(), quiet=quiet):
             link.send(DECLINED)
             link.close()
             return
@@ -255,6 +258,9 @@ class Server:
         for message in worker.endpoint.messages():
             self._worker_said(worker, message)
         for _ in range(_PIECES):
+            if self._hands.backlog:
+                worker.hold(True)  # what it writes must wait where it is
+                break
             more = worker.read()
             self._pass_on(worker)
             if not more:
@@ -302,7 +308,8 @@ class Server:
 
     def _event(self, worker: Worker, event: m.Event) -> None:
         self.do(self.mind.worker_said(worker.session, event, self.now()))
-        worker.note(event.mark)
+        if not self._hands.backlog:
+            worker.note(event.mark)
 
     def _check(self, worker: Worker) -> None:
         """End a worker's story if its process has ended: first what it said, then that."""
@@ -334,6 +341,7 @@ class Server:
             self._check(worker)
 
     def _tick(self) -> None:
+        self._hands.retry()
         for worker in list(self._hands.workers.values()):
             if not worker.reached:
                 worker.reach()
@@ -351,7 +359,7 @@ class Server:
             if worker.endpoint is not None:
                 worker.endpoint.flush()
         for client in list(self._hands.clients.values()):
-            self._hands.pump(client, self.now())
+            client.pump(self.now())
             client.endpoint.flush()
             if client.endpoint.gone:
                 self._drop_client(client)

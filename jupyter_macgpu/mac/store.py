@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Longest path of a Unix socket that every system takes, in bytes (macOS: 104 with the end).
 MAX_SOCKET_PATH = 100
+#: Bytes that must be free on the disk beside a run's inputs.
+ROOM = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,17 @@ class Store:
         except FileNotFoundError:
             path.write_text(os.urandom(8).hex())
             return path.read_text()
+
+    def full(self, size: int) -> str:
+        """Return why there is no room for a run of that many bytes, or ``""``."""
+        found = os.statvfs(self.root)
+        free, needed = found.f_bavail * found.f_frsize, size + ROOM
+        if free >= needed:
+            return ""
+        return (
+            f"its disk has {free / 1e6:,.1f} MB left and the run needs {needed / 1e6:,.1f} MB: "
+            f"make room at {self.root}, for example by macgpu rm RUN"
+        )
 
     def prepare(self) -> None:
         """Make the folders.

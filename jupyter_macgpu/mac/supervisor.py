@@ -22,9 +22,11 @@ from ..wire.states import FINAL
 from . import effects as e
 from .book import Book
 from .bounds import Bounds
+from .leases import Waiting
 from .queues import Lane, lanes_of
 from .records import Run, Session, asking, is_sound, known_fields
 from .requests import Requests
+from .turns import ALONE, Crowd
 
 #: Seconds after which an idle worker ends: without values that exist nowhere else, and with.
 IDLE_EMPTY = 30 * 60.0
@@ -198,11 +200,34 @@ class Supervisor:
             self._book.schedule(now)
         return self._book.done()
 
-    def forget(self, run_id: str) -> list[e.Effect]:
+    def wanting(self) -> list[Waiting]:
+        """Return what could begin if a slot of the machine were free, first one first."""
+        return self._book.leases.wanting()
+
+    def having(self) -> list[Waiting]:
+        """Return what holds a slot."""
+        return self._book.leases.having()
+
+    def share(
+        self, cleared: frozenset[str] | None, now: float, crowd: Crowd = ALONE
+    ) -> list[e.Effect]:
+        """Keep to the queue of all accounts; see `Leases` for what is given."""
+        leases, was = self._book.leases, self._book.leases.fresh
+        leases.fresh = set()
+        if was or (cleared, crowd) != (leases.cleared, leases.crowd):
+            leases.cleared, leases.crowd = cleared, crowd
+            self._book.schedule(now)
+        return self._book.done()
+
+    def forget(self, run_id: str, now: float) -> list[e.Effect]:
         """Unmake a run that could not be written down; it was never accepted."""
-        self._book.done()
-        self._book.runs.pop(run_id, None)
-        return [e.Forget(run=run_id, journal=True)]
+        run = self._book.runs.pop(run_id)
+        self._book.leases.release(run_id)
+        # The log may hold a part of it, which a later supervisor must not take for the whole.
+        self._book.do(e.Log(entry={"run": run.run, "removed": True, "ended": False}))
+        self._book.do(e.Forget(run=run_id, journal=True))
+        self._book.schedule(now)
+        return self._book.done()
 
     # After a start: what the log says, and which workers live.
 

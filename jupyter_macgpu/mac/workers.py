@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from ..wire import messages as m
 from ..wire.connection import Connection
 from . import build, handover, store, stragglers
+from .endings import how_ended
 from .endpoint import Endpoint
 from .merge import PIPES, Merger
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 PATIENCE = 5.0
 #: Seconds that a worker may take until it listens.
 START = 60.0
+#: Length of what names the run that is to be interrupted.
+_NAMED = 64
 #: Events that a worker keeps at most before it is told that they are written.
 NOTED_EVERY = 64
 #: Bytes taken from one pipe before they are written down: with two pipes, half of what a
@@ -109,6 +112,7 @@ class Worker:
             identity = {"pid": self.pid, "start": self.start}
             (self.folder / "process").write_text(json.dumps(identity))
             os.write(go, b"g")
+            self._make_spare()
         finally:
             for fd in (log, start, go):
                 os.close(fd)
@@ -174,7 +178,9 @@ class Worker:
             self._handed = {"pid": self.pid, "start": self.start, **self.merger.state()}
         if self._handed is not None:
             self.hold(True)
-            handover.leave(self.folder, {**self._handed, "noted": self.noted})
+            # Where the disk does not take it, the next one declares a gap.
+            with contextlib.suppress(OSError):
+                handover.leave(self.folder, {**self._handed, "noted": self.noted})
 
     @property
     def reached(self) -> bool:
@@ -238,12 +244,26 @@ class Worker:
             self.send(m.Noted(mark=self.noted))
 
     def interrupt(self, run: str, epoch: int) -> None:
-        """Raise KeyboardInterrupt in `run`, if that is what the worker is in."""
+        """Raise KeyboardInterrupt in `run`, if that is what the worker is in.
+
+        A disk that does not take its name leaves the run as it is; it can still be ended.
+        """
         named = self.folder / "interrupt"
-        fresh = named.with_suffix(".new")
-        fresh.write_text(f"{run} {epoch}")
-        fresh.replace(named)
+        fresh = named.with_suffix(".spare")
+        try:
+            # The spare has its place on the disk already, where the disk is full.
+            fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            with os.fdopen(fd, "wb") as file:
+                file.write(f"{run} {epoch}".ljust(_NAMED).encode())
+            fresh.replace(named)
+        except OSError:
+            return
         self.signal(signal.SIGINT)
+        self._make_spare()
+
+    def _make_spare(self) -> None:
+        with contextlib.suppress(OSError):
+            (self.folder / "interrupt.spare").write_text(" " * _NAMED)
 
     def end(self, now: float, polite: bool) -> None:
         """Ask the worker to leave, or make it; after `PATIENCE` the group is killed."""
@@ -265,6 +285,12 @@ class Worker:
                 return
 
     # Reading.
+
+    def go_on(self) -> None:
+        """Read again what the worker writes, if it was held; see to what came meanwhile."""
+        if self.merger is not None:
+            self.hold(False)
+            self._changed()
 
     def hold(self, held: bool) -> None:
         """Stop or go on reading what the worker writes, so that it waits."""
@@ -356,20 +382,3 @@ class Worker:
 
     def _changed(self) -> None:
         self._happened(self)
-
-
-def how_ended(code: int, peak: int) -> dict[str, Any]:
-    """Say in words and values how a process ended.
-
-    Parameters
-    ----------
-    code
-        As `os.waitstatus_to_exitcode` gives it: negative for a signal.
-    peak
-        Its largest resident size in bytes.
-    """
-    if code < 0:
-        known = {number.value: number.name for number in signal.Signals}
-        name = known.get(-code, f"signal {-code}")
-        return {"what": f"its worker was ended by {name}", "signal": name, "peak": peak}
-    return {"what": f"its worker exited with code {code}", "exit": code, "peak": peak}

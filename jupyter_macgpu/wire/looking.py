@@ -37,14 +37,16 @@ class Telemetry(Message):
         number of ``slots``, cells ``running`` and ``queued``, and the estimated ``wait`` of a new
         one in seconds. ``policy``, as `policy.HostPolicy.plain` has it; ``draining`` and
         ``paused``, whether the administrator or the owner lets nothing new start, and the
-        ``reason``. ``devices``, torch's names, the best first. ``gpu_taken`` and ``cpu_taken``,
-        shares of 0 to 1 that others than cells take; ``asked``, bytes that cells asked for.
-        ``gpu_test``, whether tensors compute on the GPU, null if that is not known, with
-        ``gpu_test_line``, what was computed with, and ``gpu_test_reason``, why it failed;
-        ``gpu_limit``, bytes that the GPU may use. ``calibration``, what was measured, empty if
-        nothing was: ``tflops`` and ``half_tflops`` of 32 and 16 bits, ``gb_per_s``, and with
-        which ``device``, ``package``, ``version`` and ``system``; ``calibration_note``, why a
-        measurement was not kept.
+        ``reason``. ``queue``: whether it is ``shared`` by all accounts, the ``problem`` with that,
+        and of each of the ``others`` that runs or waits ``login``, ``kind``, seconds ``since``,
+        ``mem``, ``priority`` and ``place``, null for one that runs. ``devices``, torch's names,
+        the best first. ``gpu_taken`` and ``cpu_taken``, shares of 0 to 1 that others than cells
+        take; ``asked``, bytes that cells asked for. ``gpu_test``, whether tensors compute on the
+        GPU, null if that is not known, with ``gpu_test_line``, what was computed with, and
+        ``gpu_test_reason``, why it failed; ``gpu_limit``, bytes that the GPU may use.
+        ``calibration``, what was measured, empty if nothing was: ``tflops`` and ``half_tflops`` of
+        32 and 16 bits, ``gb_per_s``, and with which ``device``, ``package``, ``version`` and
+        ``system``; ``calibration_note``, why a measurement was not kept.
     """
 
     sample: dict[str, Any] = field(default_factory=dict)

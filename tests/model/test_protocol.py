@@ -208,6 +208,10 @@ class Protocol(RuleBasedStateMachine):
     def reboot(self, kept: float) -> None:
         self.world.reboot(kept)
 
+    @rule(full=st.booleans())
+    def fill_the_disk(self, full: bool) -> None:
+        self.world.full = full
+
     @rule(policy=st.sampled_from(POLICIES))
     def lay_down(self, policy: bytes | None) -> None:
         self.world.lay_down(policy)
@@ -240,7 +244,8 @@ class Protocol(RuleBasedStateMachine):
         for run in runs:
             if run.run in self.ended:
                 assert run.state == self.ended[run.run]
-            elif run.state in FINAL:
+            elif run.state in FINAL and server is not None and not server._hands.backlog:
+                # Until it is written down nobody was told, and a crash may take it back.
                 self.ended[run.run] = run.state
 
     @invariant()
@@ -276,7 +281,7 @@ class Protocol(RuleBasedStateMachine):
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def heal(self) -> None:
-        self.world.fuse, self.world.reachable = None, True
+        self.world.fuse, self.world.reachable, self.world.full = None, True, False
         self.world.lay_down(None)
         self.rest()
 

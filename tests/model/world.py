@@ -8,6 +8,7 @@ network, the clock and the machine's reboot.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import types
 from collections import Counter, defaultdict
@@ -16,7 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_macgpu import execution, fetching, interrupts, link
 from jupyter_macgpu.execution import Submission
-from jupyter_macgpu.mac import carry, condition, policy, serve, store, stragglers, telemetry
+from jupyter_macgpu.mac import (
+    carry,
+    condition,
+    journal,
+    policy,
+    serve,
+    store,
+    stragglers,
+    telemetry,
+)
 from jupyter_macgpu.wire import bulk, bundle
 from jupyter_macgpu.wire import messages as m
 from tests.model.client import Client
@@ -24,7 +34,7 @@ from tests.model.network import Line
 from tests.model.process import ModelWorker, Process
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from jupyter_macgpu.mac import effects as e
 
@@ -34,6 +44,32 @@ INLINE, WINDOW, PART, ACK = 300, 256, 100, 64
 
 class Crashed(BaseException):
     """The supervisor's process dies here."""
+
+
+class Disk:
+    """What the journals and the log know of the system: `os`, on a disk that may be full.
+
+    A full one takes half of what it is given, and then nothing.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(os, name)
+
+    def pwrite(self, fd: int, data: memoryview, at: int) -> int:
+        return os.pwrite(fd, self._taken(data), at)
+
+    def write(self, fd: int, data: bytes) -> int:
+        return os.write(fd, self._taken(memoryview(data)))
+
+    def _taken(self, data: memoryview) -> memoryview:
+        if not self._world.full:
+            return data
+        if len(data) < 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return data[: len(data) // 2]
 
 
 class NoProbe(telemetry.Probe):
@@ -48,10 +84,14 @@ class ModelCarrier(carry.Carrier):
 
     world: World
 
-    def carry(self, effects: Iterable[e.Effect]) -> None:
+    def _do(self, effect: e.Effect) -> None:
+        self.world.before_effect()
+        super()._do(effect)
+
+    def _log(self, effects: list[e.Log]) -> None:
         for effect in effects:
             self.world.before_effect()
-            super().carry([effect])
+            super()._log([effect])
 
 
 class ModelServer(serve.Server):
@@ -70,7 +110,7 @@ class ModelServer(serve.Server):
         if tick:
             self._tick()
         self._flush()
-        self._hands.make_spare()
+        self._hands.journals.make_spare()
 
 
 class World:
@@ -83,6 +123,7 @@ class World:
         #: What the host's administrator laid down.
         self.policy = root / "host.yaml"
         self.boots = 1
+        self.full = False
         self.reachable = True
         self.server: ModelServer | None = None
         self.processes: dict[str, Process] = {}
@@ -267,6 +308,7 @@ def modelled(world: World) -> Iterator[None]:
         (condition, "Probe", NoProbe),
         (condition, "PolicyFile", lambda: policy.PolicyFile(world.policy)),
         (store, "sync", _sync),
+        (journal, "os", Disk(world)),
         (stragglers, "reap", lambda _folder: 0),
         (store, "boot_id", lambda: f"boot-{world.boots}"),
         *((module, "time", clock) for module in (execution, fetching, interrupts, link)),

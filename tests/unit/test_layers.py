@@ -106,6 +106,8 @@ PURE = {
     "mac/estimates.py",
     "mac/leases.py",
     "mac/queues.py",
+    "mac/reservations.py",
+    "mac/turns.py",
     "options.py",
     "placement.py",
     "reading.py",

@@ -207,5 +207,5 @@ def test_it_stays_while_a_run_waits(running: Stage) -> None:
 
 def test_a_run_that_could_not_be_written_down_is_unmade(stage: Stage) -> None:
     stage.say(submit(buffers=()))
-    assert names(stage.mind.forget(R1)) == ["Forget"]
+    assert names(stage.mind.forget(R1, 0.0)) == ["Log", "Forget"]
     assert R1 not in stage.mind.runs
