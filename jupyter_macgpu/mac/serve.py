@@ -329,8 +329,7 @@ class Server:
             how["log"] = worker.start_log()
         worker.close()
         self.do(self.mind.worker_gone(worker.session, how, self.now()))
-        shared = any(other.cwd == worker.cwd for other in self._hands.workers.values())
-        worker.erase(whole=worker.session not in self.mind.sessions and not shared)
+        worker.erase(self._hands.workers.values(), over=worker.session not in self.mind.sessions)
 
     # The loop's own.
 
