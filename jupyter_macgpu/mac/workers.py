@@ -28,7 +28,7 @@ from .merge import PIPES, Merger
 
 if TYPE_CHECKING:
     import selectors
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
 #: Seconds from the request to leave to SIGTERM's successor.
 PATIENCE = 5.0
@@ -347,18 +347,10 @@ class Worker:
         if self.endpoint is not None:
             self.endpoint.close()
 
-    def erase(self, others: Iterable[Worker], *, over: bool) -> None:
-        """Delete the worker's folder, and the cells' if they left nothing there.
-
-        Parameters
-        ----------
-        others
-            The other workers: the cells' folder stays if one of them uses it.
-        over
-            Whether the session is over; else the folder stays too.
-        """
+    def erase(self, *, whole: bool) -> None:
+        """Delete the worker's folder; `whole`: the cells' too, if they left nothing there."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        if over and all(other.cwd != self.cwd for other in others):
+        if whole:
             with contextlib.suppress(OSError):
                 self.cwd.rmdir()
 
