@@ -166,6 +166,15 @@ def _cancelled(run: str, host: str, summary: Mapping[str, Any], what: str) -> Ba
                 "The next cell starts a fresh worker.",
             ],
         )
+    if stopping == "memory":
+        return RunCancelled(
+            f"Run {run} on {host} was stopped: {what}.",
+            known="It is over and will not be repeated.",
+            kept="Output up to there is shown, and the notebook's variables are as before the "
+            "cell. Values that lived in the worker alone are gone.",
+            next="Take less memory (smaller batches, %macgpu free), or ask for a host that has "
+            "it with --mem.",
+        )
     reason = _late(summary) if stopping == "timeout" else what
     return RunCancelled(
         f"Run {run} on {host} was cancelled: {reason}.",

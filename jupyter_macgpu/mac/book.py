@@ -165,7 +165,7 @@ class Book:
             return
         run.stopping, run.stopped_at = why, now
         self.do(e.Log(entry={"run": run.run, "stopping": why}))
-        if why == "kill":
+        if why in ("kill", "memory"):
             self.do(e.EndWorker(session=run.session))
         else:
             self.do(e.Interrupt(session=run.session, run=run.run, epoch=run.epoch))
@@ -179,8 +179,7 @@ class Book:
         event: m.Event | None = None,
     ) -> None:
         """Write a run's end, with the worker's `event` if that is how it ended."""
-        if run.stopping == "timeout" and "limit" in run.detail:
-            summary = {**summary, "limit": run.detail["limit"]}
+        summary = _with_reason(run, state, summary)
         if event is None:
             self.do(e.Finish(run=run.run, state=state, summary=summary))
         else:
@@ -298,3 +297,12 @@ class Book:
         """Return the effects so far, and begin anew."""
         todo, self._todo = self._todo, []
         return todo
+
+
+def _with_reason(run: Run, state: str, summary: dict[str, Any]) -> dict[str, Any]:
+    """Return a summary with what is known here of why the run was stopped."""
+    if run.stopping == "timeout" and "limit" in run.detail:
+        return {**summary, "limit": run.detail["limit"]}
+    if run.stopping == "memory" and state == "cancelled" and "memory" in run.detail:
+        return {**summary, "what": run.detail["memory"], "peak": run.detail["peak"]}
+    return summary

@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import start, store
+from . import memory, start, store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -268,6 +268,20 @@ def _machine(_folder: Path) -> str:
     return "the machine and its start have names"
 
 
+def _memory(_folder: Path) -> str:
+    size, held = memory.footprint(os.getpid()), bytearray(64 << 20)
+    for at in range(0, len(held), 4096):
+        held[at] = 1
+    grown = memory.footprint(os.getpid())
+    if not size.now or grown.now - size.now < len(held) // 2 or grown.peak < grown.now // 2:
+        raise OSError(f"64 MiB more are {grown.now - size.now} bytes by the system's count")
+    level = memory.critical()
+    if level is None and _MAC:
+        raise OSError("kern.memorystatus_vm_pressure_level says nothing")
+    known = {None: "not known", False: "not critical", True: "critical"}[level]
+    return f"this process takes {grown.now / 1e6:.0f} MB; memory pressure {known}"
+
+
 CHECKS: Mapping[str, Callable[[Path], str]] = {
     "interpreter": _interpreter,
     "state folder": _private,
@@ -283,6 +297,7 @@ CHECKS: Mapping[str, Callable[[Path], str]] = {
     "caffeinate": _caffeinate,
     "temporary folders": _temporary,
     "process title": _title,
+    "memory": _memory,
 }
 
 

@@ -14,12 +14,13 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..wire import messages as m
-from . import hardware, stragglers
+from . import hardware, memory, stragglers
 from .awake import Awake
 from .bounds import bounds_of
 from .gauging import Gauge
 from .pause import Pause
 from .policy import PolicyFile
+from .pressure import Pressure
 from .sharing import Sharing
 from .telemetry import Probe, cpu_taken, gpu_taken
 
@@ -39,6 +40,8 @@ ACTIVE, WATCHED = 5.0, 15.0
 SELDOM = 60.0
 #: What is older, in seconds, is asked for anew when a client comes or asks.
 FRESH = 5.0
+#: Seconds after which what the tools said of memory says nothing of now.
+_STALE = 15.0
 #: Seconds between two looks at what may run.
 LOOK = 0.5
 #: A client is told no more often, in seconds.
@@ -85,6 +88,7 @@ class Condition:
         self.policy = PolicyFile()
         self._pause = Pause(place.root / "pause")
         self._awake = Awake()
+        self._pressure = Pressure()
         self._probe = Probe(selector, now)
         self.gauge = Gauge(place.root / "gauge.json", selector, now)
         self.sharing = Sharing(mind, now)
@@ -178,9 +182,25 @@ class Condition:
         if not starting and (self._wanted or self._is_due(now)):
             self._begin()
         self._gauge(starting)
+        relief = self._relieve(now)
         self._watchers = {n: each for n, each in self._watchers.items() if n in self._clients}
         self._tell([number for number, each in self._watchers.items() if now >= each.due])
-        return self.bind()
+        return [*relief, *self.bind()]
+
+    def _relieve(self, now: float) -> list[e.Effect]:
+        """Stop the largest run if the memory pressure stays critical."""
+        if not self._mind.busy:
+            self._pressure.lasts(None, now)
+            return []
+        critical, at = memory.critical(), now
+        sample, ended = self._probe.sample, self._probe.ended
+        if critical is None and sample is not None and ended is not None:
+            # The system has no word of its own for it, or is a simulated one.
+            critical, at = now - ended < _STALE and sample.memory.pressure == "critical", ended
+        if not self._pressure.lasts(critical, at):
+            return []
+        self._pressure.acted(now)
+        return self._mind.relieve(memory.sizes(self._place), now)
 
     def turn(self) -> None:
         """Note after each turn of the loop whether a run is active, and what the tools said."""

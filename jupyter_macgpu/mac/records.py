@@ -26,7 +26,7 @@ class Run:
     asking
         Mark of the input request that nobody has answered yet, or 0.
     stopping
-        Why the run is being stopped: ``""``, ``interrupt``, ``kill``, ``timeout``.
+        Why the run is being stopped: ``""``, ``interrupt``, ``kill``, ``timeout``, ``memory``.
     """
 
     run: str

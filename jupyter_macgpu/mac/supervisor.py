@@ -15,7 +15,7 @@ records in the list of effects.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..wire import messages as m
 from ..wire.states import FINAL
@@ -23,10 +23,16 @@ from . import effects as e
 from .book import Book
 from .bounds import Bounds
 from .leases import Waiting
+from .pressure import relieve
 from .queues import Lane, lanes_of
 from .records import Run, Session, asking, is_sound, known_fields
 from .requests import Requests
 from .turns import ALONE, Crowd
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .pressure import Size
 
 #: Seconds after which an idle worker ends: without values that exist nowhere else, and with.
 IDLE_EMPTY = 30 * 60.0
@@ -37,6 +43,8 @@ GRACE = 10.0
 IDLE_EXIT = 10 * 60.0
 #: Bytes that a supervisor may have read from a worker and not written down when it died.
 GAP = 64 * 1024
+#: Reasons to stop a run after which the end of its worker is no surprise.
+FATAL = ("kill", "timeout", "memory")
 #: Ended runs that are remembered, and how long, in seconds, the others are.
 KEPT_RUNS = 1000
 
@@ -166,7 +174,7 @@ class Supervisor:
         live = [run for run in self._book.runs.values() if run.session == session_id and run.live]
         for run in live:
             if run.state == "started":
-                state = "cancelled" if run.stopping in ("kill", "timeout") else "died"
+                state = "cancelled" if run.stopping in FATAL else "died"
                 self._book.end(run, state, {**how, "stopping": run.stopping}, now)
             elif not started:
                 self._book.end(run, "died", {**how, "phase": "start"}, now)
@@ -191,6 +199,11 @@ class Supervisor:
             self._idle_since = now
         elif now - self._idle_since > IDLE_EXIT:
             self._book.do(e.Exit())
+        return self._book.done()
+
+    def relieve(self, sizes: Mapping[str, Size], now: float) -> list[e.Effect]:
+        """Make room on a host whose memory runs out."""
+        relieve(self._book, sizes, now)
         return self._book.done()
 
     def bound(self, bounds: Bounds, now: float) -> list[e.Effect]:
@@ -316,7 +329,7 @@ class Supervisor:
             if run.state == "started" or (run.state == "accepted" and rebooted):
                 # Only a queued run's start is brought to the disk: an accepted one may have run.
                 what = "the host restarted" if rebooted else "its worker is gone"
-                killed = "cancelled" if run.stopping in ("kill", "timeout") else "died"
+                killed = "cancelled" if run.stopping in FATAL else "died"
                 summary = {"what": what, "stopping": run.stopping}
                 self._book.end(run, "lost" if rebooted else killed, summary, now)
             elif run.state == "receiving":
@@ -361,7 +374,7 @@ class Supervisor:
 
     def _check_limits(self, run: Run, now: float) -> None:
         (timeout, whose), wait = self._time_limit(run), run.options.get("wait")
-        stopping = run.stopping in ("kill", "timeout")
+        stopping = run.stopping in FATAL
         if run.state == "started" and timeout and not stopping and now - run.since > timeout:
             run.detail |= whose
             self._book.stop(run, "timeout", now)
