@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import commands, completing, doctor, fleetcommands, overview, runs
 from .exits import NOT_BEGUN
+from .findings import Check
 from .fleet.file import load_fleet
 from .fleet.hosts import select
 from .fleet.watching import FleetFile
@@ -202,7 +203,7 @@ def _doctor(command: Command) -> int:
         hosts = pool.fleet.hosts
         if command.arguments:
             hosts = (select(hosts, command.arguments[0], pool.fleet.notice),)
-        found: dict[str, list[doctor.Check]] = {}
+        found: dict[str, list[Check]] = {}
         for host in hosts:
             checks = found[host.name] = []
             if not command.json:

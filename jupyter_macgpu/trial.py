@@ -16,8 +16,21 @@ if TYPE_CHECKING:
     from .wire import messages as m
 
 
-def value_of(pool: Pool, host: Host, source: str, *, cpu: bool = False) -> Any:
+def value_of(
+    pool: Pool,
+    host: Host,
+    source: str,
+    *,
+    cpu: bool = False,
+    timeout: float | None = None,
+    wait: float | None = None,
+) -> Any:
     """Run a cell and return the value of its last expression.
+
+    Parameters
+    ----------
+    timeout, wait
+        Seconds that it may run, and wait for its slot; None: as long as it takes.
 
     Raises
     ------
@@ -33,7 +46,7 @@ def value_of(pool: Pool, host: Host, source: str, *, cpu: bool = False) -> Any:
     result = run_cell(
         Cell(source=source, code=source, count=1, dialect=plain),
         {},
-        CellOptions(on=host.name, cpu=cpu),
+        CellOptions(on=host.name, cpu=cpu, timeout=timeout, wait=wait),
         pool=pool,
         show=_Silent(),
         interrupts=Interrupts(),
@@ -41,6 +54,12 @@ def value_of(pool: Pool, host: Host, source: str, *, cpu: bool = False) -> Any:
         placed=lambda _session: None,
         limits={},
     )
+    if result.summary.get("stopping") == "timeout":
+        raise WorkerError(
+            f"{host.name}: the cell was not done within {timeout:g} s, and was ended.",
+            next="There: `macgpu selftest` shows more. A GPU that hangs needs a restart: `sudo "
+            "shutdown -r now`.",
+        )
     if not result.value:
         why = str((result.summary.get("error") or {}).get("evalue", result.state))
         raise WorkerError(

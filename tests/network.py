@@ -148,6 +148,10 @@ class Network:
         family = "-6" if ":" in address else "-4"
         _do("ip", family, "-n", self.near, "route", "add", "blackhole", address)
 
+    def unreachable(self, address: str) -> None:
+        """Have the notebook side told that there is no route to an address."""
+        _do("ip", "-n", self.near, "route", "add", "unreachable", f"{address}/32")
+
     def close(self) -> None:
         """Take it all down. What still runs in there loses its network."""
         for name in self._made:

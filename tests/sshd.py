@@ -85,6 +85,8 @@ class Sshd:
         The user to let in instead of the one who runs the tests.
     options
         Further lines of sshd_config, first value wins there.
+    variables
+        Further variables of its sessions.
     host_keys
         Kinds of host key that it offers; `host_name` chooses which of each kind.
     authorized
@@ -109,6 +111,7 @@ class Sshd:
     home: Path = field(init=False)
     account: Account | None = None
     options: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
     host_keys: Sequence[str] = (ED25519, ECDSA)
     host_name: str = "host"
     authorized: Sequence[str] = ("user",)
@@ -149,11 +152,12 @@ class Sshd:
         self.port = self.port or _free_port(self.address)
         self._write()
         with self.log.open("ab") as log:
+            before = log.tell()
             self._process = subprocess.Popen(
                 self._words(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         self.pid = self._process.pid
-        self._wait()
+        self._wait(before)
         return self
 
     def stop(self, *, sessions: bool = True) -> None:
@@ -222,16 +226,18 @@ class Sshd:
 
     def _environment(self) -> list[str]:
         # One line: of several, OpenSSH takes the first alone.
-        settings = {} if self.account else {"HOME": self.home}
+        settings: dict[str, object] = {} if self.account else {"HOME": self.home}
+        settings |= self.variables
         if self.state:
             settings["MACGPU_STATE"] = self.state
         words = [f'"{name}={value}"' for name, value in settings.items()]
         return [f"SetEnv {' '.join(words)}"] if words else []
 
-    def _wait(self) -> None:
+    def _wait(self, before: int) -> None:
         assert self._process is not None
         deadline = time.monotonic() + _PATIENCE
-        while f"port {self.port}." not in self.log.read_text(errors="replace"):
+        # What it said at an earlier start does not count.
+        while b"port %d." % self.port not in self.log.read_bytes()[before:]:
             alive = self._process.poll() is None and time.monotonic() < deadline
             assert alive, f"sshd did not start: {self.log.read_text(errors='replace')}"
             time.sleep(0.01)
@@ -265,6 +271,7 @@ class Servers:
         state: Path | str | None = "",
         account: Account | None = None,
         options: Mapping[str, str] | None = None,
+        variables: Mapping[str, str] | None = None,
         host_keys: Sequence[str] = (ED25519, ECDSA),
         host_name: str = "host",
         authorized: Sequence[str] = ("user",),
@@ -293,6 +300,7 @@ class Servers:
             state=self._state if state == "" else Path(state) if state else None,
             account=account,
             options=options or {},
+            variables=variables or {},
             host_keys=host_keys,
             host_name=host_name,
             authorized=authorized,

@@ -2,7 +2,7 @@
 #
 # It travels as the one constant command of an SSH channel, squeezed into one line, and is kept
 # as `door` in the state folder for keys that may run nothing else. So it is POSIX sh, calls no
-# program but Python, and holds no quote, exclamation mark or doubled backslash that bash, zsh,
+# program but Python and, on a Mac, sysctl, and holds no quote, exclamation mark or doubled backslash that bash, zsh,
 # fish or csh would take for their own. Each line ends in what lets the next one follow it, on the
 # same line as well as on one of its own.
 #
@@ -43,12 +43,16 @@ if [ "$verb" = run ]; then
 fi;
 
 # An interpreter by its absolute path. A Mac's own /usr/bin/python3 is never called: without the
-# developer tools it opens a window on the owner's screen.
-old=; dead=; found=;
+# developer tools it opens a window on the owner's screen. One for Intel runs on Apple silicon too,
+# translated, and sees no GPU.
+old=; dead=; intel=; found=;
+apple=; [ "$mac" ] && [ "$(sysctl -n hw.optional.arm64 2> /dev/null)" = 1 ] && apple=yes;
 try() {
   [ -f "$1" ] && [ -x "$1" ] || return 1;
   if [ "$mac" ] && [ "$1" -ef /usr/bin/python3 ]; then return 1; fi;
-  version=$("$1" -I -S -c "import sys; print(sys.version[:4])" < /dev/null 2> /dev/null);
+  version=$("$1" -I -S -c "import os, sys; print(sys.version[:4], os.uname()[4])" < /dev/null 2> /dev/null);
+  machine=${version#* }; version=${version%% *};
+  if [ "$apple" ] && [ "$machine" = x86_64 ]; then intel="$intel $1"; return 1; fi;
   case "$version" in
     3.1[1-9] | 3.[2-9][0-9]) found=$1; return 0 ;;
     "") dead="$dead $1" ;;
@@ -72,7 +76,8 @@ search() {
   return 1;
 };
 if [ "$python" = - ]; then
-  search || { [ "$old" ] && fail old-python "$old"; fail no-python "$dead"; };
+  search || { [ "$intel" ] && fail intel-python "$intel";
+    [ "$old" ] && fail old-python "$old"; fail no-python "$dead"; };
 elif [ "$mac" ] && [ "$python" -ef /usr/bin/python3 ]; then fail mac-python "$python";
-else try "$python" || { [ "$old" ] && fail old-python "$old"; fail bad-python "$python"; }; fi;
+else try "$python" || { [ "$intel" ] && fail intel-python "$intel"; [ "$old" ] && fail old-python "$old"; fail bad-python "$python"; }; fi;
 exec "$found" -I -S -c "import sys; f = sys.stdin.buffer; n = int(f.readline(9)); p = f.read(n); len(p) == n and exec(compile(p, \"macgpu-install\", \"exec\"))" "$state" "$code" "$packages";

@@ -144,6 +144,7 @@ class Gauge:
             "gpu_test": {"ok": True, "failed": False}.get(str(state)),
             "gpu_test_reason": "" if state in (None, "ok") else str(self._test.get("line", "")),
             "gpu_test_line": str(self._test.get("line", "")),
+            "gpu_testing": self._has_gpu and not self._test,
             "gpu_limit": self._test.get("limit"),
             "calibration": dict(self._figures),
             "calibration_note": self._note,

@@ -9,14 +9,22 @@ import os
 import shutil
 import socket
 import sys
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ..wire import messages as m
-from . import build, store
+from . import build, mounts, store
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .condition import Condition
     from .supervisor import Supervisor
+
+
+@cache
+def _kind_of(root: Path) -> str:
+    return mounts.kind_of(root)
 
 
 def hello(place: store.Store, mind: Supervisor, condition: Condition, client: int) -> m.Hello:
@@ -33,11 +41,15 @@ def hello(place: store.Store, mind: Supervisor, condition: Condition, client: in
         "client": client,
         "host": socket.gethostname(),
         "system": sys.platform,
+        # What this Python is made for: a translated one says it is an Intel machine.
+        "machine": os.uname().machine,
         "pid": os.getpid(),
         "devices": condition.devices,
         "slots": mind.slots,
         "free": shutil.disk_usage(place.root).free,
         "state": str(place.root),
+        "filesystem": (kind := _kind_of(place.root)),
+        "network": mounts.is_network(kind),
         "policy": condition.policy.held().plain(),
         "telemetry": condition.greeted(),
         "version": build.ours().version,

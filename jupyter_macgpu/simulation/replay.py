@@ -73,7 +73,7 @@ def _sections(mac: Mac, weather: Weather, now: float) -> list[tuple[str, str]]:
         clients,
         ("vm_stat", _pages(mac, weather, _BETWEEN)),
         ("time", f"{now + _BETWEEN:.3f}"),
-        ("setup", "uid 501\nopen_files 256\nopen_files_most 10240\nlaunchd Background"),
+        ("setup", _setup(now + _BETWEEN)),
         ("df", _df()),
         ("stopped", ""),
         ("end", ""),
@@ -216,6 +216,11 @@ def _battery(weather: Weather) -> str:
     text = _node("ioreg-battery__m1max-mbp-onbattery.txt", _OF_BATTERY)
     plugged = "No" if weather.on_battery else "Yes"
     return re.sub(r'(?<="ExternalConnected" = )\w+', plugged, text)
+
+
+def _setup(now: float) -> str:
+    limits = "open_files 256\nopen_files_most 10240"
+    return f"uid 501\nclock {now:.0f}\n{limits}\nlaunchd Background"
 
 
 def _df() -> str:

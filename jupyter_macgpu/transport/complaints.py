@@ -15,6 +15,12 @@ _KNOWN = {
         _INSTALL,
     ),
     "old-python": ("{host} has no Python 3.11 or newer; found: {detail}.", _INSTALL),
+    "intel-python": (
+        "{detail} of {host} is a Python for Intel, which Rosetta translates: it sees no GPU on "
+        "this Mac.",
+        "Install one for Apple silicon there: `arch -arm64 brew install python`, or `uv python "
+        "install`; or name one with `python:` of the host in the fleet file.",
+    ),
     "bad-python": (
         "The interpreter {detail} of {host} is not there or does not run.",
         "Mend `python:` of the host in the fleet file, or leave it out: then one is looked for.",

@@ -224,10 +224,15 @@ def _start(selector: selectors.BaseSelector, found: _Address, errors: list[str])
     family, kind, protocol, _, where = found
     try:
         link = socket.socket(family, kind, protocol)
+    except OSError as error:
+        errors.append(error.strerror or str(error))
+        return
+    try:
         link.setblocking(False)
         with contextlib.suppress(BlockingIOError):
             link.connect(where)
     except OSError as error:
+        link.close()
         errors.append(error.strerror or str(error))
         return
     selector.register(link, selectors.EVENT_WRITE)
@@ -240,10 +245,14 @@ def _unanswered(
     if not errors:
         return Unanswered(f"{name}: {place} has not answered within {timeout:g} s.")
     reasons = ", ".join(dict.fromkeys(errors))
-    hint = "On the Mac: System Settings, General, Sharing, Remote Login; then check the port."
+    hint = (
+        "On the Mac: System Settings, General, Sharing, Remote Login (or `sudo systemsetup "
+        "-setremotelogin on`); then check the port."
+    )
     if "No route to host" in reasons and sys.platform == "darwin":
         hint = (
-            "macOS may be keeping this program from the local network: System Settings, "
-            "Privacy & Security, Local Network."
+            "macOS may be keeping this program from the local network: allow it in System "
+            "Settings, Privacy & Security, Local Network (`open 'x-apple.systempreferences:"
+            "com.apple.preference.security?Privacy_LocalNetwork'`), and start it again."
         )
     return TransportError(f"{name}: {place} cannot be reached ({reasons}).", next=hint)

@@ -72,8 +72,8 @@ class System:
         Whether the build is a test version.
     kernel
         ``Darwin 27.0.0``.
-    boot_time
-        Seconds since 1970.
+    boot_time, clock
+        Seconds since 1970: of the last start, and by the machine's clock when it was asked.
     boot_id
         Linux' own name of this boot.
     load_1, load_5, load_15
@@ -86,6 +86,7 @@ class System:
     beta: bool | None = None
     kernel: str | None = None
     boot_time: float | None = None
+    clock: float | None = None
     boot_id: str | None = None
     uptime_seconds: float | None = None
     load_1: float | None = None

@@ -42,8 +42,9 @@ class Telemetry(Message):
         ``mem``, ``priority`` and ``place``, null for one that runs. ``devices``, torch's names,
         the best first. ``gpu_taken`` and ``cpu_taken``, shares of 0 to 1 that others than cells
         take; ``asked``, bytes that cells asked for. ``gpu_test``, whether tensors compute on the
-        GPU, null if that is not known, with ``gpu_test_line``, what was computed with, and
-        ``gpu_test_reason``, why it failed; ``gpu_limit``, bytes that the GPU may use.
+        GPU, null if that is not known, with ``gpu_testing``, whether it soon will be,
+        ``gpu_test_line``, what was computed with, and ``gpu_test_reason``, why it failed;
+        ``gpu_limit``, bytes that the GPU may use.
         ``calibration``, what was measured, empty if nothing was: ``tflops`` and ``half_tflops`` of
         32 and 16 bits, ``gb_per_s``, and with which ``device``, ``package``, ``version`` and
         ``system``; ``calibration_note``, why a measurement was not kept.

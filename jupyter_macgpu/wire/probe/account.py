@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from ..gauges import Disk, Setup
+from ..gauges import Disk, Setup, System
 from ..telemetry import Telemetry
-from .scan import count
+from .scan import count, number
 
 _ROW = re.compile(r"\s([0-9]{1,15})\s+(-?[0-9]{1,15})\s+(-?[0-9]{1,15})\s+-?[0-9]{1,3}%\s")
 
@@ -15,6 +15,7 @@ def setup(text: str) -> Telemetry:
     """Read lines of a word and a value."""
     said = dict(re.findall(r"^(\w+) (\S[^\n\r]*?)\s*$", text, re.MULTILINE))
     return Telemetry(
+        system=System(clock=number(said.get("clock"))),
         setup=Setup(
             uid=count(said.get("uid")),
             developer_tools=said.get("developer_tools"),
@@ -22,7 +23,7 @@ def setup(text: str) -> Telemetry:
             launchd=said.get("launchd"),
             open_files=count(said.get("open_files")),
             open_files_most=count(said.get("open_files_most")),
-        )
+        ),
     )
 
 

@@ -61,6 +61,7 @@ property() { pick "^(\\+-o |[ |]*\"($1)\" = )" 2 ioreg -r -d 1 -w 0 "$2" "$3"; }
 account() {
     section setup
     printf 'uid %s\n' "$(id -u)"
+    printf 'clock %s\n' "$(date +%s)"
     printf 'open_files %s\n' "$(ulimit -Sn)"
     printf 'open_files_most %s\n' "$(ulimit -Hn)"
     for uv in "$HOME/.local/bin/uv" /opt/homebrew/bin/uv /usr/local/bin/uv; do
