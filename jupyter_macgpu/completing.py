@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from .fleet.file import load_fleet
 from .fleet.hosts import Fleet
 from .ledger import recent_runs
-from .options import CELL_OPTIONS
 from .statuses import Statuses
+from .verbs import cell_options
 from .verbtable import ABOUT_A_CELL, VERBS, Verb
 from .wire.errors import MacGPUError
 
@@ -132,7 +132,7 @@ def of_verb(
 def _fitting(
     words: Sequence[str], current: str, verb: Verb, found: Callable[[], Known]
 ) -> list[str]:
-    options = (*verb.options, *(CELL_OPTIONS if verb.takes == ABOUT_A_CELL else ()))
+    options = (*verb.options, *cell_options(verb))
     by_name = {name: option for option in options for name in option.names}
     name, equals, value = current.partition("=")
     joined = bool(equals) and name in by_name

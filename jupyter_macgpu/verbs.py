@@ -147,7 +147,7 @@ def _parse(words: Sequence[Word], verbs: Mapping[str, Verb], door: str) -> Comma
         raise _unknown_verb(name, verbs, door)
     verb = verbs[name]
     about_cell = verb.takes == ABOUT_A_CELL
-    options = (*verb.options, *_cell_options(verb))
+    options = (*verb.options, *cell_options(verb))
     grammar = Grammar(command=f"{door} {name}", options=options)
     fields, others = grammar.read(words[1:], leading=verb.takes == PROGRAM)
     arguments = tuple(word.text for word in others)
@@ -172,7 +172,8 @@ def _as_typed(word: Word) -> str:
     return f"{quote}{word.text}{quote}"
 
 
-def _cell_options(verb: Verb) -> tuple[Option, ...]:
+def cell_options(verb: Verb) -> tuple[Option, ...]:
+    """Return the options of cells that a verb takes beside its own."""
     if verb.takes == ABOUT_A_CELL:
         return CELL_OPTIONS
     if verb.takes == PROGRAM:

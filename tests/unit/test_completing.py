@@ -61,6 +61,7 @@ def test_what_a_verb_takes(line: str) -> None:
 
 def test_a_shell_has_verbs_of_its_own() -> None:
     assert of_verb([], "schem", lambda: KNOWN, in_shell=True) == ["schema"]
+    assert of_verb(["run"], "--o", lambda: KNOWN, in_shell=True) == ["--output", "--on"]
 
 
 def test_nothing_is_looked_up_for_the_names_of_options() -> None:

@@ -19,6 +19,7 @@ FLOORS = [
     {"scheduling"},
     {"probing", "screening", "standing", "words"},
     {"grammar", "notebookfile", "recording"},
+    {"axes"},
     {"amounts"},
     {"cell", "devices", "fleet", "gathering", "interrupts", "ledger", "notebook", "outputs"},
     {"reading", "settings", "sticky", "terminal"},
@@ -88,6 +89,7 @@ OWNERS = {
 #: Pure: no IO, no clock. Time and bytes come in as arguments.
 PURE = {
     "amounts.py",
+    "axes.py",
     "wire/",
     "fleet/document.py",
     "fleet/draft.py",
