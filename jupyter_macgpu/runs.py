@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -114,6 +115,9 @@ class Printer:
     def __init__(self, host: Host) -> None:
         self._joiner = Joiner()
         self._screen = screen_for(host.name, host.trust)
+        # Records end where they end, also in the middle of a letter.
+        make = codecs.getincrementaldecoder("utf-8")
+        self._decoders = {name: make("replace") for name in ("stdout", "stderr")}
 
     def output(self, output: m.Output) -> None:
         """Show one record."""
@@ -124,7 +128,7 @@ class Printer:
             return
         if output.what == "stream":
             name = "stderr" if content.get("name") == "stderr" else "stdout"
-            text = b"".join(output.buffers).decode("utf-8", "replace")
+            text = self._decoders[name].decode(b"".join(output.buffers))
             if self._screen is not None:
                 text = self._screen.stream(name, text)
             getattr(sys, name).write(text)

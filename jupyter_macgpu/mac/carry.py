@@ -230,10 +230,13 @@ class Carrier:
             buffers=effect.buffers,
         )
         output = journal.append(event)
-        if output is None:
-            return
+        if output is not None:
+            self._spread(output)
+
+    def _spread(self, output: m.Output) -> None:
+        """Send a record that was just written to those who follow its run."""
         for client in self.clients.values():
-            follower, _ = client.streams.followers.get(effect.run, (None, 0))
+            follower, _ = client.streams.followers.get(output.run, (None, 0))
             if follower is not None and not client.endpoint.congested:
                 fresh = follower.fresh(output, self.now())
                 if fresh is not None:
@@ -243,10 +246,8 @@ class Carrier:
         if effect.run not in self.mind.runs:
             return
         journal = self.journal(effect.run)
-        if journal.dropped:
-            text = f"{journal.dropped:,} bytes of output are over the limit and not kept"
-            self._append(e.Append(run=effect.run, what="notice", content={"text": text}))
-            journal.dropped = 0
+        for output in journal.rest():
+            self._spread(output)
         run = self.mind.runs[effect.run]
         if effect.path:
             self.journals.keep(run.session, effect.run)

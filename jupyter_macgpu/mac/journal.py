@@ -16,6 +16,7 @@ import os
 import zlib
 from array import array
 from bisect import bisect_right
+from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -30,8 +31,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _CHUNK = 1024 * 1024
-#: Output of one run that is kept, in bytes.
-QUOTA = 256 * 1024 * 1024
+#: Bytes of one run's output that are kept as they come; what comes later is kept back, and of that
+#: the last bytes are written at the run's end. The variable is for hosts with small disks.
+QUOTA = int(os.environ.get("MACGPU_OUTPUT_QUOTA") or 256 * 1024 * 1024)
+TAIL = 1024 * 1024
 #: Removed runs whose ids are remembered.
 GRAVES = 10_000
 
@@ -64,7 +67,7 @@ class Journal:
         self.mark = 0
         self.ending: m.End | None = None
         self.last = b""
-        self.dropped = 0
+        self._tail: Tail | None = None
         self._digest = OutputDigest()
         self._starts = array("Q")
         self._fd = fd
@@ -104,12 +107,32 @@ class Journal:
         self.base = self.end
 
     def append(self, event: m.Event) -> m.Output | None:
-        """Write one record of output; None if there is no room for it, or the end is there."""
+        """Write one record of output; None if it is kept back, or the end is there."""
         if self.ending is not None:
             return None
         if self.end - self.base > QUOTA and event.what in ("stream", "display_data"):
-            self.dropped += sum(len(buffer) for buffer in event.buffers) or 1
-            return None
+            if self._tail is not None:
+                self._tail.add(event)
+                return None
+            self._tail = Tail(event)
+            text = (
+                f"this run has written {QUOTA / 2**20:,.0f} MiB; what follows is not shown now, "
+                "the last of it when the run ends"
+            )
+            event = _notice(self.run, text)
+        return self._record(event)
+
+    def rest(self) -> Iterator[m.Output]:
+        """Write what was kept back, before the end: how much is left out, and the last of it.
+
+        What the disk did not take when this was broken off is written when it is called again.
+        """
+        while self._tail is not None and (event := self._tail.first(self.run)) is not None:
+            output = self._record(event)
+            self._tail.pop()
+            yield output
+
+    def _record(self, event: m.Event) -> m.Output:
         start = self.end
         self._write(codec.encode(event))
         self._count(event, start)
@@ -223,6 +246,48 @@ class Journal:
                 return
             if not data:
                 return
+
+
+class Tail:
+    """The last of what a run showed past the quota, and how much came before that."""
+
+    def __init__(self, event: m.Event) -> None:
+        self.left_out = self.kept = 0
+        self._events: deque[m.Event] = deque()
+        self._said = False
+        self.add(event)
+
+    def add(self, event: m.Event) -> None:
+        """Take one more; let go of the first ones that are past `TAIL`."""
+        self._events.append(event)
+        self.kept += _weight(event)
+        while self.kept - _weight(self._events[0]) >= TAIL:
+            weight = _weight(self._events.popleft())
+            self.kept, self.left_out = self.kept - weight, self.left_out + weight
+
+    def first(self, run: str) -> m.Event | None:
+        """Return what is to be written next; a line about what is missing comes first."""
+        if not self._said:
+            return _notice(
+                run,
+                f"{self.left_out:,} bytes of output are left out here and not kept; "
+                f"the last {self.kept:,} follow",
+            )
+        return self._events[0] if self._events else None
+
+    def pop(self) -> None:
+        """Note that what was `first` is written."""
+        if self._said:
+            self._events.popleft()
+        self._said = True
+
+
+def _weight(event: m.Event) -> int:
+    return sum(map(frames.nbytes, event.buffers)) or len(frames.json_bytes(event.content))
+
+
+def _notice(run: str, text: str) -> m.Event:
+    return m.Event(run=run, mark=0, what="notice", content={"text": text})
 
 
 class RunLog:

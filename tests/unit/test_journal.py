@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Callable
@@ -173,13 +174,43 @@ def test_a_follower_of_a_removed_run_is_told_nothing(written: Journal) -> None:
     assert follower.more(1, 0.0) == []
 
 
-def test_output_over_the_quota_is_counted_and_errors_are_kept(
+def test_output_over_the_quota_is_cut_with_its_end_kept_and_errors_all(
     written: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journals, "QUOTA", 10)
-    assert written.append(event(4)) is None
-    assert written.dropped == 3
-    assert written.append(m.Event(run=RUN, mark=5, what="error")) is not None
+    monkeypatch.setattr(journals, "TAIL", 5)
+    first = written.append(event(4))
+    assert first is not None
+    assert first.what == "notice"
+    assert [written.append(event(number)) for number in range(5, 9)] == [None] * 4
+    assert written.append(m.Event(run=RUN, mark=9, what="error")) is not None
+    rest = list(written.rest())
+    assert [output.what for output in rest] == ["notice", "stream", "stream"]
+    assert "9 bytes of output are left out" in rest[0].content["text"]
+    assert "the last 6 follow" in rest[0].content["text"]
+    assert [output.content["mark"] for output in rest[1:]] == [7, 8]
+    assert list(written.rest()) == []
+
+
+def test_a_tail_that_the_disk_did_not_take_is_written_later(
+    written: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journals, "QUOTA", 10)
+    for number in (4, 5):
+        written.append(event(number))
+    write, calls = os.pwrite, iter(range(9))
+
+    def full(fd: int, data: memoryview, at: int) -> int:
+        if next(calls) == 1:
+            raise OSError(errno.ENOSPC, "full")
+        return write(fd, data, at)
+
+    monkeypatch.setattr(os, "pwrite", full)
+    rest = written.rest()
+    assert next(rest).what == "notice"
+    with pytest.raises(OSError, match="full"):
+        next(rest)
+    assert [output.content["mark"] for output in written.rest()] == [4, 5]
 
 
 # Uploads.
