@@ -117,7 +117,8 @@ class Server:
 
     def add_client(self, fd_in: int, fd_out: int, door: socket.socket | None = None) -> None:
         """Serve a client over two descriptors, which become ours."""
-        number = self._numbers = self._numbers + 1
+        self._numbers += 1
+        number = self._numbers
         connection = Connection("supervisor", "client")
         endpoint = Endpoint(self.selector, fd_in, fd_out, connection, lambda: self._client(number))
         self._hands.clients[number] = Client(number, endpoint, door)
@@ -328,8 +329,7 @@ class Server:
             how["log"] = worker.start_log()
         worker.close()
         self.do(self.mind.worker_gone(worker.session, how, self.now()))
-        shared = any(other.cwd == worker.cwd for other in self._hands.workers.values())
-        worker.erase(whole=worker.session not in self.mind.sessions and not shared)
+        worker.erase(self._hands.workers.values(), over=worker.session not in self.mind.sessions)
 
     # The loop's own.
 

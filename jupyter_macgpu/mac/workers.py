@@ -28,7 +28,7 @@ from .merge import PIPES, Merger
 
 if TYPE_CHECKING:
     import selectors
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 #: Seconds from the request to leave to SIGTERM's successor.
 PATIENCE = 5.0
@@ -347,10 +347,18 @@ class Worker:
         if self.endpoint is not None:
             self.endpoint.close()
 
-    def erase(self, *, whole: bool) -> None:
-        """Delete the worker's folder; `whole`: the cells' too, if they left nothing there."""
+    def erase(self, others: Iterable[Worker], *, over: bool) -> None:
+        """Delete the worker's folder, and the cells' if they left nothing there.
+
+        Parameters
+        ----------
+        others
+            The other workers: the cells' folder stays if one of them uses it.
+        over
+            Whether the session is over; else the folder stays too.
+        """
         shutil.rmtree(self.folder, ignore_errors=True)
-        if whole:
+        if over and all(other.cwd != self.cwd for other in others):
             with contextlib.suppress(OSError):
                 self.cwd.rmdir()
 
