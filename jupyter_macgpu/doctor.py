@@ -122,7 +122,7 @@ def _how_it_is(pool: Pool, host: Host, hello: m.Hello) -> Iterator[Check]:
     network = detail.get("network") is True
     yield findings.home(str(detail.get("filesystem", "")), is_network=network)
     yield findings.sleep(heard.telemetry)
-    yield findings.accounts(heard.said.get("queue"))
+    yield findings.accounts(heard.said.get("queue"), heard.said.get("gpu_taken"))
 
 
 def _orphans(link: Link) -> Sequence[Mapping[str, Any]] | None:

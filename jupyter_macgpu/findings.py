@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from .fleet.sharers import counts_of, users_of
 from .wire.plain import plain_line
 from .wire.telemetry import Telemetry
 from .wire.values.remote import format_size
@@ -18,6 +19,8 @@ Word = Literal["ok", "failed", "note", "skipped"]
 ENOUGH_DISK = 5 * 1024**3
 #: Seconds by which two clocks may differ: hours of owners and ages of files go by them.
 SKEW = 30.0
+#: Share of the GPU that others take from which on it is worth saying.
+_TAKEN = 0.2
 #: How many processes are named.
 _NAMED = 5
 
@@ -160,14 +163,16 @@ def sleep(telemetry: Telemetry) -> Check:
     )
 
 
-def accounts(queue: object) -> Check:
+def accounts(queue: object, taken: object = None) -> Check:
     """Say whether the accounts of the machine share one queue.
 
     Parameters
     ----------
     queue
         What the host tells of it: whether it is ``shared``, its ``path`` and what ``problem`` it
-        has.
+        has; the cells of ``others``.
+    taken
+        Share of the GPU that others than this account's cells take, if the host knows.
     """
     name = "accounts"
     if not isinstance(queue, Mapping):
@@ -178,8 +183,14 @@ def accounts(queue: object) -> Check:
         detail = f"the shared queue is not used: {problem}"
         return Check(name=name, state="failed", detail=detail, mend=mend)
     if queue.get("shared"):
-        return Check(name=name, state="ok", detail=f"one queue for all accounts ({path})")
+        running, waiting = counts_of({"queue": queue})
+        users = users_of({"queue": queue})
+        others = f": of others {running} cells run, {waiting} wait" if running or waiting else ""
+        detail = f"one queue for all accounts ({path}){others}{users and f' ({users})'}"
+        return Check(name=name, state="ok", detail=detail)
     detail = "a queue of this account alone: cells of others are not waited for"
+    if isinstance(taken, (int, float)) and taken >= _TAKEN:
+        detail = f"busy: another account or program takes {taken:.0%} of the GPU; {detail}"
     return Check(name=name, state="note", detail=detail, mend=f"If several use it. {mend}")
 
 

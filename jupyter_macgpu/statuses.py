@@ -36,7 +36,7 @@ LONGEST = 256 * 1024
 #: Seconds for which a telemetry is new enough to place a cell by.
 FRESH = 5.0
 #: What passes by itself, so that it is not believed for long.
-_PASSING = ("lanes", "draining", "paused", "asked", "held", "gpu_taken", "cpu_taken")
+_PASSING = ("lanes", "queue", "draining", "paused", "asked", "held", "gpu_taken", "cpu_taken")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

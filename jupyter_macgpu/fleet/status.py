@@ -19,6 +19,7 @@ from ..wire.plain import plain_line
 from ..wire.probe import labels as probed_labels
 from ..wire.telemetry import Telemetry, from_json, gpu_limit
 from .hosts import Host
+from .sharers import users_of
 from .simulated import is_simulated
 
 #: Words of macOS on memory, as `scheduling` counts them.
@@ -182,6 +183,8 @@ def shown_state(
         why = f": {status.gpu_test_reason}" if status.gpu_test_reason else ""
         return State.UNUSABLE, f"GPU test failed{why}"
     there = (status.gpu.running or 0) + (status.cpu.running or 0) if running is None else running
+    if others := users_of(said):
+        return State.BUSY, f"in use by {others}"
     return (State.BUSY if there else State.READY), ""
 
 

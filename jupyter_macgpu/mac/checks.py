@@ -21,7 +21,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import memory, start, store
+from . import memory, mounts, start, store, tickets
+from .leases import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -282,6 +283,31 @@ def _memory(_folder: Path) -> str:
     return f"this process takes {grown.now / 1e6:.0f} MB; memory pressure {known}"
 
 
+def _tickets(folder: Path) -> str:
+    """Try what the queue of several accounts stands on, with two views of one folder."""
+    queue = folder / "queue"
+    queue.mkdir()
+    queue.chmod(0o1777)
+    if problem := tickets.flaw(queue):
+        raise OSError(problem)
+    ours, theirs = tickets.Folder(queue), tickets.Folder(queue)
+    try:
+        with ours.turn() as has_it, theirs.turn() as others:
+            if not has_it or others:
+                raise OSError("a folder cannot be locked, or by two at a time")
+            name = ours.promote(ours.take(Waiting(run="r", session="s", kind="gpu")))
+        if [(each.name, each.is_alive) for each in theirs.look()] != [(name, True)]:
+            raise OSError("a ticket that is locked is not seen as alive")
+        ours.drop(name)
+        if theirs.look():
+            raise OSError("a ticket that was dropped is still seen")
+    finally:
+        ours.close()
+        theirs.close()
+    there = "made" if tickets.place().is_dir() else "not made"
+    return f"tickets work on {mounts.kind_of(queue) or 'this disk'}; {tickets.place()} is {there}"
+
+
 CHECKS: Mapping[str, Callable[[Path], str]] = {
     "interpreter": _interpreter,
     "state folder": _private,
@@ -298,6 +324,7 @@ CHECKS: Mapping[str, Callable[[Path], str]] = {
     "temporary folders": _temporary,
     "process title": _title,
     "memory": _memory,
+    "shared queue": _tickets,
 }
 
 

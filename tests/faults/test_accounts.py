@@ -6,6 +6,7 @@ import fcntl
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -19,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from jupyter_macgpu import doctor, overview
 from jupyter_macgpu.fleet.hosts import Fleet, Host
 from jupyter_macgpu.mac import tickets
 from jupyter_macgpu.mac.leases import Waiting
@@ -200,8 +202,13 @@ def test_everybody_sees_who_has_the_machine_and_nothing_of_what_they_do(machine:
     assert second.record.lines[-1]["position"] == 0
     line = f"in use by user {FIRST} since 0 min, 24 GB"
     assert second.record.lines[-1]["reason"] == line
-    sample = second.pool.session(HOST).link
-    assert sample.hello is not None
+    third = machine.notebook(FIRST + 2, "third")
+    (row,) = overview.status(third.pool)
+    assert row["state"] == "busy"
+    assert re.fullmatch(f"in use by user {FIRST} since [0-9]+ s, 24 GB", row["reason"])
+    (check,) = (each for each in doctor.examine(third.pool, HOST) if each.name == "accounts")
+    assert check.state == "ok"
+    assert "of others 1 cells run, 1 wait" in check.detail
     seen = "\n".join(path.read_text() + path.name for path in machine.queue.iterdir())
     assert "secret" not in seen
     for path in machine.queue.iterdir():
@@ -209,6 +216,28 @@ def test_everybody_sees_who_has_the_machine_and_nothing_of_what_they_do(machine:
     first.interrupts.count()
     second.join()
     assert machine.served() == ["first", "second"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "state", "said"),
+    [(None, "note", "of this account alone"), (0o777, "failed", "must be open to all and sticky")],
+)
+def test_the_doctor_says_why_an_account_is_alone(
+    mode: int | None, state: str, said: str, machine: Machine
+) -> None:
+    if mode is None:
+        machine.queue.rmdir()
+    else:
+        machine.queue.chmod(mode)
+    notebook = machine.notebook(FIRST, "alone")
+    check = next(each for each in doctor.examine(notebook.pool, HOST) if each.name == "accounts")
+    assert check.state == state
+    assert said in check.detail
+    assert str(machine.queue) in check.mend
+    # Its cells run all the same.
+    machine.section(notebook)
+    notebook.join()
+    assert machine.served() == ["alone"]
 
 
 def test_the_tickets_of_a_supervisor_that_was_killed_are_passed_by(machine: Machine) -> None:

@@ -78,6 +78,10 @@ ILL: dict[str, tuple[Check, str, str, str]] = {
         findings.accounts({**QUEUE, "shared": False}),
         *("note", "this account alone", "sudo mkdir -p /Users/Shared/macgpu/queue"),
     ),
+    "accounts, none, busy": (
+        findings.accounts({**QUEUE, "shared": False}, 0.63),
+        *("note", "another account or program takes 63% of the GPU", "sudo mkdir -p"),
+    ),
     "leftovers": (findings.leftovers(LEFT), "failed", "4711 python train.py", "kill 4711 4712"),
     "GPU test": (
         findings.gpu_test({"gpu_test": False, "gpu_test_line": "no answer within 90 s"}),

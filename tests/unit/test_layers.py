@@ -101,6 +101,7 @@ PURE = {
     "fleet/problems.py",
     "fleet/profiles.py",
     "fleet/schema.py",
+    "fleet/sharers.py",
     "fleet/seen.py",
     "fleet/splice.py",
     "findings.py",

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_macgpu.fleet.sharers import counts_of, users_of
+from jupyter_macgpu.fleet.status import shown_state
 from jupyter_macgpu.mac.leases import Leases, Waiting
 from jupyter_macgpu.mac.mounts import is_network, kind_in, mounts_of_linux, mounts_of_mac
 from jupyter_macgpu.mac.turns import (
@@ -21,6 +23,7 @@ from jupyter_macgpu.mac.turns import (
     in_order,
     said_of,
 )
+from jupyter_macgpu.scheduling.status import HostStatus, State
 from jupyter_macgpu.wire.order import STEP, Place
 
 
@@ -214,3 +217,35 @@ def test_what_a_path_is_on_a_mac(path: str, kind: str, network: bool) -> None:
 
     assert kind_in(PurePosixPath(path), mounts_of_mac(MAC)) == kind
     assert is_network(kind) is network
+
+
+# What a client makes of it.
+
+ANA = {"login": "ana", "kind": "gpu", "since": 725, "mem": 24 * 10**9, "place": None}
+#: What hosts say of others, and who is said to have the machine.
+USERS: dict[str, tuple[Any, str]] = {
+    "one": ([ANA], "ana since 12 min, 24 GB"),
+    "no memory": ([{**ANA, "mem": 0}], "ana since 12 min"),
+    "one waits": ([{**ANA, "place": 0}], ""),
+    "a text that does things": ([{**ANA, "login": "a\x1b[2Jna\n"}], "ana since 12 min, 24 GB"),
+    "many": ([ANA] * 6, "; ".join(["ana since 12 min, 24 GB"] * 4) + " and 2 more"),
+    "garbage": ([1, {}, {"login": 3}, {"login": "x", "since": "y"}], ""),
+    "no list": ("ana", ""),
+}
+
+
+@pytest.mark.parametrize("name", USERS)
+def test_who_has_the_machine(name: str) -> None:
+    others, expected = USERS[name]
+    said = {"queue": {"others": others}}
+    assert users_of(said) == expected
+    ready = HostStatus(name="mac", state=State.READY)
+    state, reason = shown_state(ready, said, 0)
+    assert (state, reason) == (
+        (State.BUSY, f"in use by {expected}") if expected else (State.READY, "")
+    )
+
+
+def test_a_host_that_says_nothing_of_its_queue_has_no_other_users() -> None:
+    assert users_of({}) == users_of({"queue": None}) == ""
+    assert counts_of({"queue": {"others": [ANA, {**ANA, "place": 0}]}}) == (1, 1)
