@@ -23,8 +23,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import start, store
-from .checks import FAILED, OK, UNKNOWN, NotHereError, checks, facts, judge, said
+from . import hardware, start, store
+from .checks import FAILED, OK, UNKNOWN, Check, NotHereError, checks, facts, judge, said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -66,7 +66,7 @@ def report(place: store.Store) -> dict[str, Any]:
     """Return all that can be seen while this login lives."""
     return {
         "facts": dict([*facts(), *_versions()]),
-        "checks": [asdict(check) for check in checks(place)],
+        "checks": [asdict(check) for check in (*checks(place), *_gauged())],
         "contexts": {
             "this login": context(),
             "a session of its own": _context_of_a_child(),
@@ -218,10 +218,44 @@ def _context_of_a_child() -> dict[str, Any]:
 
 def _computes(name: str) -> str:
     """Compute with a package in a process of its own: a broken Metal may end it."""
-    code = f"{_path()}from jupyter_macgpu.mac.worker.metal import main; main()"
+    state, line = json.loads(_last_line("metal", name))
+    if state == OK:
+        return str(line)
+    raise {UNKNOWN: NotHereError, FAILED: OSError}[state](line)
+
+
+def _gauged() -> Iterable[Check]:
+    """Do what a supervisor does to know its GPU: test it, and measure the chip."""
+    yield judge("GPU test", lambda: _tested(_gauge("test")))
+    yield judge("calibration", lambda: _measured(_gauge("measure")))
+
+
+def _gauge(what: str) -> dict[str, Any]:
+    if not hardware.gpu_device():
+        raise NotHereError("there is no GPU here that cells can use")
+    found: dict[str, Any] = json.loads(_last_line("gauge", what).partition(b" ")[2])
+    return found
+
+
+def _tested(found: Mapping[str, Any]) -> str:
+    if found["state"] == OK:
+        return str(found["line"])
+    raise {UNKNOWN: NotHereError, FAILED: OSError}[found["state"]](found["line"])
+
+
+def _measured(found: Mapping[str, Any]) -> str:
+    return (
+        f"{found['tflops']} TFLOPS (16 bits: {found['half_tflops']}), {found['gb_per_s']} GB/s "
+        f"with {found['package']} {found['version']} on {found['device']}, in {found['seconds']} s"
+    )
+
+
+def _last_line(module: str, word: str) -> bytes:
+    """Return the last line that a program of the worker's prints, in a process of its own."""
+    code = f"{_path()}from jupyter_macgpu.mac.worker.{module} import main; main()"
     try:
         done = subprocess.run(
-            [sys.executable, "-P", "-c", code, name],
+            [sys.executable, "-P", "-c", code, word],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_PATIENCE,
@@ -232,10 +266,7 @@ def _computes(name: str) -> str:
     if done.returncode:
         rest = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
         raise OSError(f"the process ended with {done.returncode}: {''.join(rest)}")
-    state, line = json.loads(done.stdout.splitlines()[-1])
-    if state == OK:
-        return str(line)
-    raise {UNKNOWN: NotHereError, FAILED: OSError}[state](line)
+    return done.stdout.splitlines()[-1]
 
 
 def _path() -> str:

@@ -160,6 +160,8 @@ class SimulatedFleet:
         Of all that is chance; hosts get it and the numbers after it.
     over_ssh
         Whether SSH servers are tried.
+    age
+        Seconds that the weather has gone on already.
 
     Attributes
     ----------
@@ -171,8 +173,10 @@ class SimulatedFleet:
         Why there are no SSH servers, for people.
     """
 
-    def __init__(self, number: int = 3, *, seed: int = 0, over_ssh: bool = True) -> None:
-        self.since = int(time.time())
+    def __init__(
+        self, number: int = 3, *, seed: int = 0, over_ssh: bool = True, age: float = 0.0
+    ) -> None:
+        self.since = int(time.time() - age)
         # A socket's path must stay short to be bound as it is.
         self.folder = Path(tempfile.mkdtemp(prefix="macgpu-demo-"))
         self.hosts: list[SimulatedHost] = []

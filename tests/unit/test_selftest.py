@@ -35,13 +35,16 @@ def test_everything_is_as_it_has_to_be_and_the_report_can_be_pasted(
     code = cli.main(["selftest", "--json"])
     printed = capsys.readouterr().out
     found = json.loads(printed)
-    assert [check["name"] for check in found["checks"]] == list(checks.CHECKS)
+    names = [*checks.CHECKS, "GPU test", "calibration"]
+    assert [check["name"] for check in found["checks"]] == names
     states = {check["name"]: check["state"] for check in found["checks"]}
     failed = {name for name, state in states.items() if state == "failed"}
     # Where the tests keep their state, macOS empties the folders now and then.
     assert failed <= ({"temporary folders"} if sys.platform == "darwin" else set())
     assert code == (1 if failed else 0)
-    assert {name for name, state in states.items() if state == "unknown"} <= {"caffeinate"}
+    assert {name for name, state in states.items() if state == "unknown"} <= {
+        *("caffeinate", "GPU test", "calibration")
+    }
     assert sorted(place.root.iterdir()) == before
     text = show.report(found)
     assert "ok       full sync" in text
@@ -49,6 +52,22 @@ def test_everything_is_as_it_has_to_be_and_the_report_can_be_pasted(
     assert str(Path.home()) not in text + printed
     if sys.platform != "darwin":
         assert "This is not a Mac" in text
+
+
+def test_a_gpu_is_tested_and_measured_as_a_supervisor_does_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("torch")
+    # What the supervisor takes for a GPU here is the processor; the children know better.
+    monkeypatch.setattr(program.hardware, "gpu_device", lambda: "mps")
+    found = {check.name: check for check in program._gauged()}
+    assert {check.state for check in found.values()} == {"ok"}, found
+    assert "torch" in found["GPU test"].line
+    assert " TFLOPS (16 bits: " in found["calibration"].line
+    monkeypatch.setattr(program, "_path", lambda: "import os; os.abort(); ")
+    found = {check.name: check for check in program._gauged()}
+    assert {check.state for check in found.values()} == {"failed"}
+    assert "ended with -6" in found["calibration"].line
 
 
 def test_a_check_that_fails_says_why_and_stops_no_other() -> None:
