@@ -32,6 +32,20 @@ if TYPE_CHECKING:
     from .wire import messages as m
 
 Bundle = tuple[dict[str, Any], dict[str, Any]]
+#: What parts of a record's content are; a part that is something else is left out.
+_PARTS: dict[str, type] = {
+    "at_most": int,
+    "data": dict,
+    "metadata": dict,
+    "traceback": list,
+    "transient": dict,
+}
+
+
+def _fitting(content: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: part for name, part in content.items() if isinstance(part, _PARTS.get(name, object))
+    }
 
 
 class Rendering:
@@ -114,7 +128,7 @@ class Publisher:
             content = self._joiner.take(output.what, output.content, output.buffers)
             if content is None:
                 return
-            output = replace(output, content=content)
+            output = replace(output, content=_fitting(content))
         if self.result is not None and output.what != "error":
             self.held.append(output)
         else:
