@@ -163,7 +163,9 @@ def _read(record: Path) -> dict[str, str]:
 
 
 def _write(record: Path, content: dict[str, str]) -> None:
-    record.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # The mode is that of the last folder alone.
+    record.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    record.parent.mkdir(mode=0o700, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=".", dir=record.parent)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
