@@ -8,12 +8,16 @@ the offset that was shown last; stop only at an explicit end whose digest is rig
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
 
+from .conversation import LetGo as LetGo
+from .conversation import Outcome as Outcome
+from .conversation import Show as Show
+from .conversation import Submission as Submission
+from .declined import refusal_of
 from .fetching import SILENCE, bring
 from .sending import Upload
-from .standing import span
 from .wire import messages as m
 from .wire.errors import (
     ALL_KEPT,
@@ -30,9 +34,12 @@ from .wire.plain import plain_line
 from .wire.states import OutputDigest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .interrupts import Interrupts
     from .link import Link
 
+T = TypeVar("T")
 #: Seconds of silence after which we ask; past `SILENCE` the connection counts as lost.
 HEARTBEAT = 5.0
 #: Seconds for which a lost host is looked for while a cell waits.
@@ -53,46 +60,6 @@ _REFUSALS = 1
 _INLINE = 64 * 1024
 
 
-class Show(Protocol):
-    """Where a run's output goes. Called in the order of the journal."""
-
-    def output(self, output: m.Output) -> None:
-        """Show one record."""
-
-    def state(self, state: m.RunState) -> None:
-        """Show where the run is now."""
-
-    def notice(self, text: str) -> None:
-        """Show a line of ours."""
-
-    def ask(self, prompt: str, password: bool) -> str:
-        """Return what the user answers a cell's `input()`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Submission:
-    """A run that is about to be sent.
-
-    Attributes
-    ----------
-    message
-        What is said; without the bundle.
-    pieces
-        The bundle: the cell's description and its inputs.
-    """
-
-    message: m.Submit
-    pieces: list[memoryview] = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """How a run ended, and its result's parts, if it has any."""
-
-    end: m.End
-    parts: list[memoryview] = field(repr=False)
-
-
 class Execution:
     """One run, driven from here.
 
@@ -108,6 +75,8 @@ class Execution:
         What the user pressed meanwhile.
     submission
         What to send; None attaches to a run that is there.
+    watch
+        Only look: whoever drives the run goes on driving it.
     """
 
     def __init__(
@@ -117,6 +86,8 @@ class Execution:
         show: Show,
         interrupts: Interrupts,
         submission: Submission | None = None,
+        *,
+        watch: bool = False,
     ) -> None:
         self.run = run
         self.offset = 0
@@ -124,6 +95,7 @@ class Execution:
         self._show = show
         self._interrupts = interrupts
         self._submission = submission
+        self._watch = watch
         self._epoch = 1
         self._digest = OutputDigest()
         self._reserved: tuple[str, str] | None = None
@@ -151,6 +123,24 @@ class Execution:
         ResultLeft
             If the user does not wait for the result of a run that has ended.
         """
+        return self._persist(self._to_the_end)
+
+    def hand_in(self) -> m.RunState:
+        """Return when the host has the run, on its disk if nobody is to wait for it.
+
+        Raises
+        ------
+        RunRefused, RunLost, RunUnknown
+            As `drive` says.
+        """
+        return self._persist(lambda: self._follow(self._heed_acceptance))
+
+    def _to_the_end(self) -> Outcome:
+        end = self._follow(self._heed)
+        return Outcome(end=end, parts=self._result(end))
+
+    def _persist(self, work: Callable[[], T]) -> T:
+        """Do what needs the connection, over as many connections as it takes."""
         lost_at: float | None = None
         while True:
             try:
@@ -159,8 +149,7 @@ class Execution:
                     away = time.monotonic() - lost_at
                     self._show.notice(f"reconnected to {self._link.host} after {away:.1f} s")
                     lost_at = None
-                end = self._follow()
-                return Outcome(end=end, parts=self._result(end))
+                return work()
             except (TransportError, RemoteProtocolError) as error:
                 self._faults += isinstance(error, RemoteProtocolError)
                 if self._reserved is None:
@@ -183,7 +172,7 @@ class Execution:
         else:
             self._reserved = self._reserved or (hello.boot, hello.store)
             self._attaching = True
-            self._link.say(m.Attach(run=self.run, offset=self.offset))
+            self._link.say(m.Attach(run=self.run, offset=self.offset, watch=self._watch))
 
     def _submit(self) -> None:
         assert self._submission is not None
@@ -211,7 +200,7 @@ class Execution:
 
     # The conversation.
 
-    def _follow(self) -> m.End:
+    def _follow(self, heed: Callable[[m.Message], T | None]) -> T:
         while True:
             self._obey_interrupts()
             message = self._link.listen(0.0 if self._push() else BLINK)
@@ -219,9 +208,15 @@ class Execution:
                 self._acknowledge()  # on a slow link less is under way than we wait for
                 self._mind_the_silence()
                 continue
-            end = self._heed(message)
-            if end is not None:
-                return end
+            found = heed(message)
+            if found is not None:
+                return found
+
+    def _heed_acceptance(self, message: m.Message) -> m.RunState | None:
+        self._heed(message)
+        if isinstance(message, m.RunState) and message.run == self.run:
+            return message if message.state != "receiving" else None
+        return None
 
     def _heed(self, message: m.Message) -> m.End | None:
         if isinstance(message, m.Output) and message.run == self.run:
@@ -266,6 +261,8 @@ class Execution:
             self._show.notice("another notebook has attached to this run and drives it now")
         if "trouble" in state.detail:
             self._take_trouble(plain_line(str(state.detail["trouble"])))
+        if state.detail.get("detached") and not self._watch:
+            raise LetGo(self.run)
         if "asking" in state.detail:
             self._asking = int(state.detail["asking"])
             self._answer_again()
@@ -293,19 +290,23 @@ class Execution:
         if refused.about == "attach" and refused.reason == "unknown-run":
             self._unknown()
         elif refused.about in ("submit", "attach"):
-            raise refusal(refused, self._link.host)
+            raise refusal_of(refused, self._link.host)
         else:
             self._show.notice(f"{refused.about} was refused: {refused.text}")
 
     def _unknown(self) -> None:
         hello = self._link.connect()
+        assert self._reserved is not None
         if self._submission is None:
             raise RunRefused(
                 f"{self._link.host} does not know run {self.run[:8]}.",
                 known="It may have been removed, or be on another host.",
                 next="%macgpu runs lists the runs that are known.",
             )
-        if (hello.boot, hello.store) != self._reserved:
+        if hello.store != self._reserved[1] or (
+            # What nobody waits for is on the disk when it is accepted: a new boot knows it too.
+            hello.boot != self._reserved[0] and not self._submission.message.options.get("detach")
+        ):
             raise RunLost(
                 f"{self._link.host} restarted, and does not know run {self.run[:8]} any more.",
                 known="It may have run in part before that. It was not repeated.",
@@ -375,26 +376,3 @@ class Execution:
 
     def _result(self, end: m.End) -> list[memoryview]:
         return bring(self._link, end, self.run, self._interrupts.take)
-
-
-def refusal(refused: m.Refused, host: str) -> RunRefused:
-    """Return the error that says what a host refused of a run, and why."""
-    if refused.reason == "same-cell":
-        run = str(refused.detail.get("run", ""))[:8]
-        age = float(refused.detail.get("age", 0.0))
-        return RunRefused(
-            f"Run {run} of this cell is still {refused.detail.get('state')} on {host}"
-            f" ({span(age)}).",
-            known="The cell was not started a second time.",
-            next=f"%macgpu attach {run}, %macgpu cancel {run}, or run the cell with --again.",
-        )
-    if refused.reason == "removed":
-        return RunRefused(
-            f"{host} removed run {refused.subject[:8]}.",
-            known="It had ended; what it did is done.",
-            kept="The notebook's variables are as before the cell.",
-        )
-    return RunRefused(
-        f"{host} refuses the cell: {refused.text}.",
-        next="Mend what it names, then run the cell again.",
-    )

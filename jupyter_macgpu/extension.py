@@ -10,8 +10,12 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from .cell import Cell, Dialect
+from .detaching import Desk, ahead, detach
 from .fleet.watching import FleetFile
-from .interrupts import counted
+from .home import Home
+from .homecoming import attach
+from .interrupts import Interrupts, counted
+from .job import Run
 from .ledger import Ledger
 from .notebook import RunningCell, asked_by_front_end, kernel_id, notebook_name
 from .options import CellOptions, parse_cell
@@ -24,7 +28,7 @@ from .session import fetch_value
 from .settings import Settings
 from .sticky import Sticky, refuse_own_lines
 from .verdicts import add_hint, error_of
-from .way import Result, attach, run_cell
+from .way import Result, run_cell
 from .wire.errors import MacGPUError, RemoteError, ShownError
 from .wire.plain import plain
 from .wire.values.remote import RemoteValue
@@ -60,6 +64,18 @@ class Extension:
         self._pool: Pool | None = None
         self._lock = threading.Lock()
         self._publisher: Publisher | None = None
+        #: The runs that this kernel handed in and did not wait for, oldest first.
+        self.handed_in: list[Run] = []
+
+    @property
+    def home(self) -> Home:
+        """Where the variables of runs come home to."""
+        return Home(
+            pool=self.pool,
+            namespace=self.shell.user_ns,
+            dialect=self.dialect,
+            notice=self.notice,
+        )
 
     @property
     def dialect(self) -> Dialect:
@@ -196,6 +212,10 @@ class Extension:
         """Run a cell and show it; return the value of its last expression, raise its error."""
         publisher = self.publisher()
         with counted() as interrupts:
+            desk = self._desk(publisher, interrupts)
+            if options.detach:
+                return detach(cell, options, desk)
+            options, job = ahead(options, desk) if options.after else (options, {})
             result = run_cell(
                 cell,
                 self.shell.user_ns,
@@ -206,8 +226,20 @@ class Extension:
                 record=self.record,
                 placed=self._placed,
                 limits=self.settings.limits(),
+                job=job,
             )
         return self._conclude(result, publisher)
+
+    def _desk(self, publisher: Publisher, interrupts: Interrupts) -> Desk:
+        return Desk(
+            home=self.home,
+            show=publisher,
+            interrupts=interrupts,
+            record=self.record,
+            placed=self._placed,
+            keep=self.settings.keep(),
+            known=self.handed_in,
+        )
 
     def publisher(self, host: Host | None = None) -> Publisher:
         """Return a fresh place to show a run, of a host if it is known already."""
@@ -280,8 +312,9 @@ class Extension:
         session.announced = True
         if self.pool.fleet.notice:
             self.notice(self.pool.fleet.notice)
+        ours = {name for run in self.handed_in for name in run.runs}
         for row in self.pool.runs(session.host, self.pool.notebook):
-            if row["state"] in ("accepted", "queued", "started"):
+            if row["state"] in ("accepted", "queued", "started") and row["run"] not in ours:
                 run = str(row["run"])[:8]
                 self.notice(
                     f"macgpu: run {run} of this notebook is {row['state']} on "

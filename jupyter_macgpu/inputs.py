@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .reading import Reading, names_read
+from .wire.errors import InputError
 from .wire.values.capture import CLASSES, INPUT_LIMIT, Capture, capture
 from .wire.values.names import is_hidden, is_result
 from .wire.values.registry import ClassRegistry
@@ -22,10 +23,27 @@ class Inputs:
         The values, pickled, and the table to keep for `apply`.
     free
         Names that the text reads and the notebook does not have.
+    binds
+        Names that the text binds.
     """
 
     capture: Capture
     free: tuple[str, ...]
+    binds: frozenset[str] = frozenset()
+
+    def mind_retry(self, times: int) -> None:
+        """Refuse to try a cell again that reads what would be gone by then.
+
+        Raises
+        ------
+        InputError
+            If it reads values that live in a worker alone. Nothing was sent.
+        """
+        if times and self.capture.holders:
+            raise InputError(
+                "The cell reads values that live in a worker alone, and they would die with it.",
+                next="Leave out --retry, or bring the values with .fetch() first.",
+            )
 
 
 def read_inputs(
@@ -45,7 +63,7 @@ def read_inputs(
     reading = names_read(source, flags=flags, transform=transform)
     captured = _capture(reading, namespace, explicit, limit, CLASSES, number_of)
     free = tuple(name for name in reading.names if name not in namespace)
-    return Inputs(capture=captured, free=free)
+    return Inputs(capture=captured, free=free, binds=reading.binds)
 
 
 def capture_inputs(

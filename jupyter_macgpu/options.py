@@ -6,31 +6,15 @@ read from it.
 
 from __future__ import annotations
 
-import contextlib
-import keyword
-import re
 from dataclasses import dataclass
 
-from .amounts import read_duration, read_size
-from .grammar import Grammar, Option, Unreadable
-from .scheduling.affinity import MAX_SCORE
-from .scheduling.labels import SelectorError
-from .scheduling.selectors import Selector, parse_selector
-from .scheduling.taints import Toleration, parse_toleration
+from . import optionvalues as values
+from .amounts import read_duration
+from .grammar import Grammar, Option
+from .optionvalues import After, Liking
+from .scheduling.taints import Toleration
 from .wire.order import LEAST, MOST, STEP
 from .words import OptionError, Word, pointed_at, shown, split
-
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_PROFILE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?", re.ASCII)
-_RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Liking:
-    """Labels that a cell likes, and what a host that has them gains."""
-
-    selector: Selector
-    weight: int = MAX_SCORE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +57,12 @@ class CellOptions:
         What it likes about a host, each with what that is worth: 1 to 100.
     mem
         Bytes of a host's memory that it needs; None leaves it to the profile, or open.
+    detach
+        Whether nobody waits for the run.
+    after
+        Runs that it follows.
+    retry
+        How often it is tried again after it died or was lost.
     """
 
     on: str | None = None
@@ -92,6 +82,9 @@ class CellOptions:
     tolerate: tuple[Toleration, ...] = ()
     prefer: tuple[Liking, ...] = ()
     mem: int | None = None
+    detach: bool = False
+    after: tuple[After, ...] = ()
+    retry: int = 0
 
 
 def parse_cell(line: str, defaults: str = "") -> CellOptions:
@@ -142,107 +135,15 @@ def _stray_word(word: Word, line: str) -> OptionError:
     )
 
 
-def _names(text: str) -> tuple[str, ...]:
-    names = text.split(",")
-    for name in names:
-        if not name:
-            raise Unreadable("a name is missing beside a comma", "Write a,b without spaces.")
-        if "." in name and name.partition(".")[0].isidentifier():
-            owner = shown(name.partition(".")[0])
-            problem = f"{shown(name)} is an attribute; only variables travel"
-            raise Unreadable(problem, f"Write {owner}: what hangs on it comes along.")
-        if not name.isidentifier() or keyword.iskeyword(name):
-            problem = f"{shown(name)!r} is not the name of a variable"
-            raise Unreadable(problem, "Write the names of variables, with commas: a,b.")
-    return tuple(names)
-
-
-def _host(text: str) -> str:
-    with contextlib.suppress(SelectorError):
-        if re.search(r"[=!()<>,]", text) and parse_selector(text).requirements:
-            return text
-    if len(text) > 253 or not text.isprintable() or " " in text:
-        raise Unreadable("this cannot be the name of a host", "%macgpu status lists the hosts.")
-    return text
-
-
-def _run_name(text: str) -> str:
-    remedy = "Take letters, digits, '.', '-' and '_', 64 at most: --as night-run."
-    if not _RUN_NAME.fullmatch(text):
-        raise Unreadable("this cannot be the name of a run", remedy)
-    if text == "last" or re.fullmatch(r"[0-9a-f]+", text):
-        raise Unreadable("this would be read as the id of a run, or as the last run", remedy)
-    return text
-
-
-def _environment_name(text: str) -> tuple[str, ...]:
-    name, equals, _ = text.partition("=")
-    if equals and _VARIABLE.fullmatch(name):
-        raise Unreadable(
-            "it takes a name; the value is the notebook's own",
-            f"Set os.environ[{name!r}] in the notebook, then write --setenv {name}.",
-        )
-    if not _VARIABLE.fullmatch(text):
-        remedy = "Write --setenv NAME once for each variable."
-        raise Unreadable("this is not the name of an environment variable", remedy)
-    return (text,)
-
-
-def _path(text: str) -> tuple[str, ...]:
-    if "\x00" in text:
-        raise Unreadable("this is not the path of a file", "Write --files PATH once for each.")
-    return (text,)
-
-
-def _profile(text: str) -> str:
-    if not _PROFILE.fullmatch(text):
-        remedy = "A profile is named as under profiles: in the fleet file: --profile train."
-        raise Unreadable("this cannot be the name of a profile", remedy)
-    return text
-
-
-def _toleration(text: str) -> tuple[Toleration, ...]:
-    try:
-        return (parse_toleration(text),)
-    except SelectorError as error:
-        raise Unreadable("; ".join(error.problems), error.next) from None
-
-
-def _liking(text: str) -> tuple[Liking, ...]:
-    """Read a selector, its weight behind the last colon: no selector has one in it."""
-    said, colon, number = text.rpartition(":")
-    remedy = "Write --prefer 'chip in (m2-ultra, m3-ultra)' or --prefer room=lab:50."
-    if colon and not (number.isascii() and number.isdigit() and 1 <= int(number[:9]) <= MAX_SCORE):
-        raise Unreadable(f"a weight is a whole number from 1 to {MAX_SCORE}", remedy)
-    try:
-        selector = parse_selector(said if colon else text)
-    except SelectorError as error:
-        raise Unreadable("; ".join(error.problems), remedy) from None
-    if not selector.requirements:
-        raise Unreadable("a label is missing", remedy)
-    return (Liking(selector=selector, weight=int(number) if colon else MAX_SCORE),)
-
-
-def _memory(text: str) -> int:
-    if not (size := read_size(text)):
-        raise Unreadable("this is no memory at all", "Write what the cell needs: --mem 24GB.")
-    return size
-
-
-def _priority(text: str) -> int:
-    if not re.fullmatch(r"[+-]?[0-9]{1,3}", text) or not LEAST <= int(text) <= MOST:
-        remedy = "Write --priority 2, or --priority -2 to let others go first."
-        raise Unreadable(f"a priority is a whole number from {LEAST} to {MOST}", remedy)
-    return int(text)
-
-
 CELL_OPTIONS: tuple[Option, ...] = (
-    Option(names=("--on",), field="on", value="HOST", read=_host, help="run on this host"),
+    Option(
+        names=("--on",), field="on", value="HOST", read=values.read_host, help="run on this host"
+    ),
     Option(
         names=("-i", "--in"),
         field="inputs",
         value="NAMES",
-        read=_names,
+        read=values.read_names,
         repeats=True,
         help="ship these variables too: a,b",
     ),
@@ -250,7 +151,7 @@ CELL_OPTIONS: tuple[Option, ...] = (
         names=("-o", "--out"),
         field="outputs",
         value="NAMES",
-        read=_names,
+        read=values.read_names,
         repeats=True,
         help="bring back these variables and no others, whatever their size",
     ),
@@ -272,19 +173,37 @@ CELL_OPTIONS: tuple[Option, ...] = (
         names=("--priority",),
         field="priority",
         value="N",
-        read=_priority,
+        read=values.read_priority,
         help=f"go before others, or behind: {LEAST} to {MOST}; each counts as {STEP / 60:g} min",
     ),
     Option(names=("--cpu",), field="cpu", help="run without a GPU, and take no GPU slot"),
     Option(names=("--again",), field="again", help="run although the cell's last run lives"),
     Option(names=("--yes",), field="yes", help="go ahead where a question would be asked"),
     Option(names=("--dry-run",), field="dry_run", help="say what would be sent, and run nothing"),
-    Option(names=("--as",), field="name", value="NAME", read=_run_name, help="name the run"),
+    Option(
+        names=("--as",), field="name", value="NAME", read=values.read_run_name, help="name the run"
+    ),
+    Option(names=("--detach",), field="detach", help="let the run go on by itself; see Run"),
+    Option(
+        names=("--after",),
+        field="after",
+        value="RUN",
+        read=values.read_after,
+        repeats=True,
+        help="begin when this run has ended well; any:RUN, however it ended",
+    ),
+    Option(
+        names=("--retry",),
+        field="retry",
+        value="N",
+        read=values.read_times,
+        help="try so often again if the worker dies or the host is lost",
+    ),
     Option(
         names=("--setenv",),
         field="setenv",
         value="NAME",
-        read=_environment_name,
+        read=values.read_environment_name,
         repeats=True,
         help="let the cell see this environment variable of the notebook",
     ),
@@ -292,7 +211,7 @@ CELL_OPTIONS: tuple[Option, ...] = (
         names=("--files",),
         field="files",
         value="PATH",
-        read=_path,
+        read=values.read_path,
         repeats=True,
         help="put this file or folder beside the cell first, if it has changed",
     ),
@@ -300,21 +219,21 @@ CELL_OPTIONS: tuple[Option, ...] = (
         names=("--profile",),
         field="profile",
         value="NAME",
-        read=_profile,
+        read=values.read_profile,
         help="take what this profile of the fleet file asks for",
     ),
     Option(
         names=("--mem",),
         field="mem",
         value="SIZE",
-        read=_memory,
+        read=values.read_memory,
         help="run where this much memory is: 24GB",
     ),
     Option(
         names=("--tolerate",),
         field="tolerate",
         value="TAINT",
-        read=_toleration,
+        read=values.read_toleration,
         repeats=True,
         help="run in spite of this taint: KEY, KEY=VALUE, each also with :EFFECT",
     ),
@@ -322,20 +241,17 @@ CELL_OPTIONS: tuple[Option, ...] = (
         names=("--prefer",),
         field="prefer",
         value="SELECTOR",
-        read=_liking,
+        read=values.read_liking,
         repeats=True,
         help="rather run where the labels fit: room=lab, or with a weight room=lab:50",
     ),
 )
 
 _NOT_YET = (
-    "--after",
     "--at",
-    "--detach",
     "--engine",
     "--env",
     "--hosts",
-    "--retry",
     "--sweep",
     "--verify",
     "--with",
@@ -353,7 +269,7 @@ _HABITS: dict[str, str] = {
     "--host": "Write --on HOST.",
     "--job-name": "Write --as NAME.",
     "--name": "Write --as NAME.",
-    "--noblock": "Use --detach where it is available; in this version a cell is waited for.",
+    "--noblock": "Write --detach.",
     "--nodelist": "Write --on HOST.",
     "--nodes": "Use --hosts where it is available; in this version a cell runs on one host.",
     "--targets": "Write --on HOST.",

@@ -10,6 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .link import Link
+from .lookout import Lookouts
+from .owners import Owners
 from .placement import (
     Placement,
     Wish,
@@ -76,6 +78,8 @@ class Pool:
         self.uses: str | None = None
         self.reach = reach
         self.statuses = Statuses()
+        self.lookouts = Lookouts(self._beside)
+        self.owners = Owners()
         self._hellos: dict[str, m.Hello] = {}
         self._sessions: dict[str, Session] = {}
         self._lock = threading.Lock()
@@ -265,6 +269,7 @@ class Pool:
         if os.getpid() != self._pid:
             return
         self._closed.set()
+        self.lookouts.close()
         for session in self._sessions.values():
             try:
                 if session.link.open:
@@ -360,10 +365,15 @@ class Pool:
             self.current = None
         return None
 
+    def _beside(self, host: Host) -> Link:
+        """Return one more link to a host, over the same way."""
+        return Link(self.session(host).link.transport, self.client, self.notebook)
+
     def _rest(self) -> None:
         while not self._closed.wait(_ROUND):
             for session in self.sessions():
-                session.link.rest(IDLE)
+                if self.lookouts.rest(session.host.name, IDLE):
+                    session.link.rest(IDLE)
 
 
 def runs_in(answer: m.Message) -> list[dict[str, object]]:

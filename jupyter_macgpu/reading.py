@@ -41,10 +41,13 @@ class Reading:
         them exist: builtins are among them, and what the cell makes in a branch.
     attributes
         What stands behind a dot. It decides which submodules a package needs.
+    binds
+        Names that its text binds at the top level, in branches and loops too.
     """
 
     names: tuple[str, ...]
     attributes: frozenset[str]
+    binds: frozenset[str] = _NOTHING
 
 
 @functools.lru_cache(maxsize=256)
@@ -80,7 +83,11 @@ def names_read(
         # What the compiler warns of is shown where the cell runs.
         warnings.simplefilter("ignore")
         reader.read(source)
-    return Reading(names=tuple(reader.names), attributes=frozenset(reader.attributes))
+    return Reading(
+        names=tuple(reader.names),
+        attributes=frozenset(reader.attributes),
+        binds=frozenset(reader.binds),
+    )
 
 
 class _Reader:
@@ -89,6 +96,7 @@ class _Reader:
         self.transform = transform
         self.names: dict[str, None] = {}
         self.attributes: set[str] = set()
+        self.binds: set[str] = set()
 
     def read(self, source: str, bound: frozenset[str] = _NOTHING) -> None:
         tree = compile(source, "<cell>", "exec", self.flags | ast.PyCF_ONLY_AST, dont_inherit=True)
@@ -104,6 +112,7 @@ class _Reader:
         return bound
 
     def _statement(self, statement: ast.stmt, bound: frozenset[str]) -> frozenset[str]:
+        self.binds |= _binds(statement)
         match statement:
             case ast.If(test=test, body=body, orelse=orelse):
                 self._expression(test, bound)
@@ -245,6 +254,21 @@ def _bound_by(statement: ast.stmt) -> frozenset[str]:
         case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
             return frozenset({statement.name})
     return _NOTHING
+
+
+def _binds(statement: ast.stmt) -> frozenset[str]:
+    """Names of the namespace that a statement may bind, what stands in it included."""
+    found = set(_bound_by(statement))
+    for node in ast.iter_child_nodes(statement):
+        if isinstance(node, ast.stmt):
+            found |= _binds(node) if not isinstance(statement, _OWN_NAMES) else _NOTHING
+        elif not isinstance(statement, _OWN_NAMES):
+            found |= _stored(node)
+    return frozenset(found)
+
+
+#: Statements whose inner names are their own.
+_OWN_NAMES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 def _deleted_by(statement: ast.stmt) -> frozenset[str]:

@@ -25,6 +25,15 @@ def read_size(text: str) -> int:
         ) from unreadable
 
 
+def _read_length(text: str) -> float:
+    try:
+        return amounts.read_duration(text)
+    except Unreadable as unreadable:
+        raise InputError(
+            f"{text!r} is not a length of time.", next="Write a number and a unit: 12h, 7d."
+        ) from unreadable
+
+
 @dataclass(slots=True)
 class Settings:
     """What a notebook has set.
@@ -34,9 +43,11 @@ class Settings:
     bring
         How much comes back by itself: ``auto`` (256 MiB a value, 1 GiB a cell), ``always``
         (everything that can), ``never`` (only what ``-o`` names), or a size for a value.
+    keep
+        How long the result of a run that nobody waits for is kept on its host: ``7d``.
     """
 
-    values: dict[str, str] = field(default_factory=lambda: {"return": "auto"})
+    values: dict[str, str] = field(default_factory=lambda: {"return": "auto", "keep": "7d"})
 
     def require(self, name: str) -> None:
         """Refuse a setting that does not exist.
@@ -59,7 +70,9 @@ class Settings:
             If there is no such setting, or it does not take that value.
         """
         self.require(name)
-        if value not in ("auto", "always", "never"):
+        if name == "keep":
+            _read_length(value)
+        elif value not in ("auto", "always", "never"):
             read_size(value)
         self.values[name] = value
 
@@ -74,6 +87,10 @@ class Settings:
             return {"value": 0, "cell": 0}
         size = read_size(chosen)
         return {"value": size, "cell": max(size, 2**30)}
+
+    def keep(self) -> float:
+        """Return for how many seconds results wait on their hosts."""
+        return _read_length(self.values["keep"])
 
     def text(self) -> str:
         """Return the settings, a line each."""

@@ -21,6 +21,8 @@ def standing(
     where
         The hosts that it waits on, if there are several.
     """
+    if position is None and wait is None and reason and not where:
+        return f"waiting: {plain_line(reason)}"
     parts = [f"waiting for a free slot{where and f' on {where}'}"]
     if position is not None:
         parts.append(f"{position} before this one" if position > 0 else "next in line")
@@ -31,7 +33,9 @@ def standing(
 
 
 def span(seconds: float) -> str:
-    """Return a span of time as a person says it: ``40 s``, ``12 min``, ``3 h``."""
+    """Return a span of time as a person says it: ``40 s``, ``12 min``, ``3 h``, ``7 days``."""
     if seconds < 120:
         return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
+    if seconds < 172800:
+        return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
+    return f"{seconds / 86400:.0f} days"

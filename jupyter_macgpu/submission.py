@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from .execution import Submission
@@ -31,6 +32,7 @@ def submission(
     notebook: str,
     rank: Mapping[str, Any],
     limits: Mapping[str, int],
+    job: Mapping[str, Any] = MappingProxyType({}),
 ) -> Submission:
     """Return what is sent for a cell.
 
@@ -42,13 +44,16 @@ def submission(
         Why this host was chosen; stored with the run.
     limits
         Bytes that come back by themselves, as ``value`` and ``cell``; empty for the default.
+    job
+        What a run that goes on by itself asks for beside that; see `mac.jobs`.
 
     Raises
     ------
     InputError
         As `variables` says.
     """
-    description = json.dumps(_description(cell, inputs, options, session.host.name, limits))
+    described = _description(cell, inputs, options, session.host.name, limits)
+    description = json.dumps({**described, "stdin": not job.get("detach")})
     raw = [buffer.raw() for buffer in inputs.capture.buffers]
     pieces = bundle.pack([description.encode(), inputs.capture.stream, *raw])
     message = m.Submit(
@@ -59,7 +64,7 @@ def submission(
         digest=bundle.digest_of(pieces),
         environment=session.environment,
         origin=origin_of(cell, notebook),
-        options=run_options(options),
+        options=run_options(options) | dict(job),
         rank=dict(rank),
     )
     return Submission(message=message, pieces=pieces)
@@ -85,6 +90,7 @@ def run_options(options: CellOptions) -> dict[str, Any]:
         "priority": options.priority,
         "again": options.again,
         "name": options.name,
+        "retry": options.retry,
     }
 
 

@@ -12,7 +12,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .execution import BLINK, HEARTBEAT, refusal
+from .declined import refusal_of
+from .execution import BLINK, HEARTBEAT
 from .fetching import SILENCE
 from .placement import AT_ONCE
 from .standing import span
@@ -195,7 +196,7 @@ class Waiting:
 
     def _refused(self, queue: _Queue, refused: m.Refused) -> None:
         name = queue.session.host.name
-        error = refusal(refused, name)
+        error = refusal_of(refused, name)
         if refused.reason not in _ELSEWHERE:
             raise error
         self._refusals[name] = error

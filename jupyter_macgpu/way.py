@@ -19,11 +19,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from .devices import check_devices
-from .execution import Execution, Outcome
-from .fetching import fetch
+from .execution import Execution, LetGo, Outcome
 from .folder import Talk
 from .gathering import gather
 from .getting import wrote_line
+from .handed import Detached, handed
 from .inputs import Inputs, read_inputs
 from .placement import wish_of
 from .putting import put
@@ -31,10 +31,9 @@ from .submission import new_run, origin_of, run_options
 from .submission import submission as make_submission
 from .variables import variables
 from .waiting import Request, Waiting
-from .wire import bundle
 from .wire import messages as m
 from .wire.errors import RemoteProtocolError, TransportError
-from .wire.values import confined, receive, restore
+from .wire.values import confined, restore
 from .wire.values.capture import INPUT_LIMIT
 from .wire.values.imported import imports_of
 from .wire.values.paths import reaches
@@ -44,6 +43,8 @@ if TYPE_CHECKING:
 
     from .cell import Cell, Dialect
     from .execution import Show
+    from .fleet.hosts import Host
+    from .handed import Handed
     from .interrupts import Interrupts
     from .link import Link
     from .options import CellOptions
@@ -91,6 +92,7 @@ def run_cell(
     record: Callable[[m.Submit, str], None],
     placed: Callable[[Session], None],
     limits: Mapping[str, int],
+    job: Mapping[str, Any] = MappingProxyType({}),
 ) -> Result:
     """Run one cell on a host of the fleet, show what it shows, bind what it binds.
 
@@ -104,6 +106,8 @@ def run_cell(
         Called with the session, before anything is sent.
     limits
         Bytes that come back by themselves, as ``value`` and ``cell``; empty for the default.
+    job
+        What it asks for of others, such as which runs it follows; see `mac.jobs`.
 
     Raises
     ------
@@ -115,13 +119,16 @@ def run_cell(
         If no host can take the cell. Nothing was sent.
     RunRefused, RunLost, RunUnknown, ResultLeft
         As `Execution.drive` says.
+    Detached
+        If somebody detached the run meanwhile: it goes on.
     """
     inputs = read(cell, namespace, options)  # 1 capture
+    inputs.mind_retry(options.retry)
     run = new_run()
     with _placed(cell, inputs, options, run, pool, show, interrupts) as place:  # 2 place
         session = place.session
         placed(session)
-        _mind_devices(inputs, namespace, session, show)
+        mind_devices(inputs, namespace, session, show)
         put_files(options, session, show, interrupts)
         submission = make_submission(
             cell,
@@ -132,16 +139,43 @@ def run_cell(
             notebook=pool.notebook,
             rank=place.placement.rank(),
             limits=limits,
+            job=job,
         )
         record(submission.message, session.host.name)
+    execution = Execution(session.link, run, show, interrupts, submission)
     # 3 ship, 4 execute, and the outputs of 5 publish
-    outcome = Execution(session.link, run, show, interrupts, submission).drive()
-    table = inputs.capture.table
-    host = session.host
-    imports = imports_of(cell.code) if host.trust == "data" else None
-    result = bind(outcome, table, namespace, host.name, cell.dialect, imports=imports)  # 5 publish
-    _collected(session.link, outcome)
+    with _let_go(lambda run: handed(run, session, cell, inputs, namespace, own=False)):
+        outcome = driven(execution, session.link, show, interrupts)
+    result = _bound(outcome, inputs, namespace, session.host, cell)  # 5 publish
+    collected(session.link, outcome)
     return result
+
+
+def _bound(
+    outcome: Outcome, inputs: Inputs, namespace: dict[str, Any], host: Host, cell: Cell
+) -> Result:
+    table = inputs.capture.table
+    imports = imports_of(cell.code) if host.trust == "data" else None
+    return bind(outcome, table, namespace, host.name, cell.dialect, imports=imports)
+
+
+@contextlib.contextmanager
+def _let_go(keep: Callable[[str], Handed]) -> Iterator[None]:
+    try:
+        yield
+    except LetGo as gone:
+        raise Detached(keep(gone.run)) from None
+
+
+def driven(execution: Execution, link: Link, show: Show, interrupts: Interrupts) -> Outcome:
+    """Drive a run to its end, and the runs that try it again."""
+    outcome = execution.drive()
+    while following := str(outcome.end.summary.get("retried") or ""):
+        end = outcome.end
+        what = end.summary.get("what", "")
+        show.notice(f"run {end.run[:8]} {end.state}: {what}; tried again as {following[:8]}")
+        outcome = Execution(link, following, show, interrupts).drive()
+    return outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +209,7 @@ def _placed(
         request, lambda names, most: pool.further(wish, names, most), show, interrupts
     )
     session, placement = pool.lease(wish, show.notice, waiting.first)
+    session = pool.owners.owner(inputs.capture.handles, session)
     if options.wait is not None:
         options = replace(options, wait=max(_LEAST_WAIT, options.wait - waiting.waited))
     try:
@@ -184,7 +219,8 @@ def _placed(
         raise
 
 
-def _mind_devices(inputs: Inputs, namespace: dict[str, Any], session: Session, show: Show) -> None:
+def mind_devices(inputs: Inputs, namespace: dict[str, Any], session: Session, show: Show) -> None:
+    """Refuse inputs that name a device which the host lacks, and say what else is to be said."""
     devices = session.link.connect().detail.get("devices") or ["cpu"]
     for line in check_devices(inputs.capture.names, namespace, session.host.name, devices):
         show.notice(line)
@@ -248,54 +284,8 @@ def wish_for(inputs: Inputs, options: CellOptions, pool: Pool) -> Wish:
     )
 
 
-def attach(
-    run: str,
-    link: Link,
-    namespace: dict[str, Any],
-    *,
-    show: Show,
-    interrupts: Interrupts,
-    dialect: Dialect,
-    trust: str = "full",
-) -> Result:
-    """Take up a run that another kernel started: all its output, then its variables.
-
-    The inputs are brought back too: they are what the result's changes refer to.
-
-    Parameters
-    ----------
-    trust
-        The host's. Under ``data`` the inputs too are what the host says they were.
-
-    Raises
-    ------
-    RunRefused, RunLost, RunUnknown
-        As `Execution.drive` says.
-    """
-    outcome = Execution(link, run, show, interrupts).drive()
-    table: Any = None
-    inputs: dict[str, object] = {}
-    left: tuple[str, ...] = ()
-    if outcome.parts:
-        parts = bundle.unpack(fetch(link, run, "inputs", 0, "", interrupts.take))
-        if trust == "data":
-            _whole(parts, link.host)
-            table, inputs, left = confined.inputs_from(parts[1], parts[2:], host=link.host)
-        else:
-            table, inputs = receive.table_from(
-                parts[1],
-                parts[2:],
-                namespace,
-                host=link.host,
-                register_source=dialect.register_source,
-            )
-    imports: dict[str, ImportLine] | None = {} if trust == "data" else None
-    result = bind(outcome, table, namespace, link.host, dialect, inputs, imports=imports)
-    _collected(link, outcome)
-    return replace(result, notes=(*confined.inputs_left(left, link.host), *result.notes))
-
-
-def _collected(link: Link, outcome: Outcome) -> None:
+def collected(link: Link, outcome: Outcome) -> None:
+    """Tell the host that a result is here."""
     # All that was wanted is here: a host that hears nothing of it keeps its copy for longer.
     message = m.Collected(run=outcome.end.run)
     if outcome.end.size <= m.INLINE:
@@ -355,7 +345,7 @@ def _applied(
     imports: Mapping[str, ImportLine] | None,
     summary: Mapping[str, Any],
 ) -> restore.Applied:
-    _whole(outcome.parts, host)
+    whole(outcome.parts, host)
     run, stream, buffers = outcome.end.run, outcome.parts[1], outcome.parts[2:]
     if imports is None:
         return restore.apply(
@@ -379,7 +369,14 @@ def _applied(
     )
 
 
-def _whole(parts: list[memoryview], host: str) -> None:
+def whole(parts: list[memoryview], host: str) -> None:
+    """Refuse a bundle that lacks what every bundle has.
+
+    Raises
+    ------
+    RemoteProtocolError
+        If it does.
+    """
     if len(parts) < 2:
         raise RemoteProtocolError(f"{host} sent a bundle without values.")
 

@@ -15,6 +15,7 @@ from typing import Any
 from ..wire import messages as m
 from . import effects as e
 from .estimates import estimated_wait, roughly
+from .jobs import again, held_back
 from .leases import Leases
 from .records import Run, Session, asking
 from .reservations import Reservations
@@ -41,6 +42,8 @@ class Book:
         self.runs: dict[str, Run] = {}
         self.sessions: dict[str, Session] = {}
         self.clients: dict[int, m.Hello] = {}
+        #: Accepted runs that are not in the queue yet: others go before them.
+        self.held: dict[str, Run] = {}
         self.operations: dict[str, tuple[int, str, str]] = {}
         #: Ids of runs that ended and were removed: they must not run again.
         self.removed: set[str] = set()
@@ -64,12 +67,23 @@ class Book:
         return list(self._live.values())
 
     def wait(self, run: Run, now: float) -> None:
-        """Put a run into the queue; after a restart of the supervisor, at its old place."""
-        wanted = asking(run)
-        if self.reservations.take_over(run, wanted):
-            return
+        """Put a run into the queue, or beside it while others go before it.
+
+        After a restart of the supervisor it has its old place.
+        """
+        reason, never = held_back(run, self.runs)
+        if never:
+            self.end(run, "cancelled", {"what": never}, now)
+        elif reason:
+            self.held[run.run] = run
+            self._hold(run, reason, now)
+        elif not self.reservations.take_over(run, asking(run)):
+            self.leases.ask(replace(asking(run), since=self.asked(run, now)))
+
+    def asked(self, run: Run, now: float) -> float:
+        """Return since when a run has waited for a slot."""
         asked = run.detail.get("asked", now) if run.detail.get("boot") == self.boot else now
-        self.leases.ask(replace(wanted, since=min(asked, now)))
+        return float(min(asked, now))
 
     def holding(self, kind: str | None = None) -> list[Run]:
         """Return the runs that hold a slot, of any kind or of one; reservations are no runs."""
@@ -92,18 +106,25 @@ class Book:
 
     def accept(self, run: Run, now: float, client: int | None = None) -> None:
         """Note that all of a run is here; it waits from now on."""
-        run.detail.pop("from", None)
+        sender = run.detail.pop("from", None)
+        self._accept(run, now)
+        self.schedule(now)
+        if run.detached:
+            self.answer(sender if client is None else client, run)
+        elif client is not None:
+            self.follow(client, run, 0)
+
+    def _accept(self, run: Run, now: float) -> None:
         run.become("accepted", now)
         kept = {"boot": self.boot, "asked": round(now, 3)}
         run.detail |= kept
-        self.do(e.Log(entry={"run": run.run, "state": "accepted", "detail": kept}))
+        entry = {"run": run.run, "state": "accepted", "detail": kept}
+        self.do(e.Log(entry=entry, durable=run.detached))
         self.wait(run, now)
-        self.schedule(now)
-        if client is not None:
-            self.follow(client, run, 0)
 
     def schedule(self, now: float) -> None:
         """Start what may start, and tell the others their place."""
+        self._release(now)
         self.leases.grant()
         for run in self.holding():
             if run.state not in ("accepted", "queued"):
@@ -119,6 +140,29 @@ class Book:
                 self.do(e.StartWorker(session=session.session, environment=environment))
         self.places(now)
 
+    def _release(self, now: float) -> None:
+        """Let those into the queue that have nobody before them any more; end those in vain."""
+        before = None
+        while self.held and before != list(self.held):
+            # The end of one may be what another one waits for.
+            before = list(self.held)
+            for run in [self.held[name] for name in before]:
+                if held_back(run, self.runs) != (run.detail.get("reason"), ""):
+                    del self.held[run.run]
+                    run.detail |= {"asked": round(now, 3), "reason": ""}
+                    self.wait(run, now)
+
+    def _hold(self, run: Run, reason: str, now: float) -> None:
+        self._queued(run, now)
+        if run.detail.get("reason") != reason:
+            run.detail["reason"] = reason
+            self.tell(run, {"reason": reason})
+
+    def _queued(self, run: Run, now: float) -> None:
+        if run.state == "accepted":
+            run.become("queued", now)
+            self.do(e.Log(entry={"run": run.run, "state": "queued"}, durable=True))
+
     def places(self, now: float) -> None:
         """Tell those that wait their place, where it or what is to be said of it has changed."""
         waiting = self.leases.waiting()
@@ -133,9 +177,7 @@ class Book:
 
     def queue(self, run: Run, now: float) -> None:
         """Note a run's place in the queue."""
-        if run.state == "accepted":
-            run.become("queued", now)
-            self.do(e.Log(entry={"run": run.run, "state": "queued"}, durable=True))
+        self._queued(run, now)
         place = self.leases.position(run.run)
         wait = self.wait_for(run.kind, place, now)
         said = {"place": place, "wait": wait, "reason": self.leases.reason(run.run)}
@@ -147,7 +189,7 @@ class Book:
         """Have a session's worker execute a run that holds a slot."""
         # The disk knows a queued run. It must learn of its start, or the host's next boot
         # would find it in the queue and run it again.
-        durable = run.state == "queued"
+        durable = run.state == "queued" or run.detached
         run.become("started", now)
         run.detail |= {"boot": self.boot}
         self._leave_queue(run)
@@ -180,6 +222,32 @@ class Book:
     ) -> None:
         """Write a run's end, with the worker's `event` if that is how it ended."""
         summary = _with_reason(run, state, summary)
+        following = again(run, now) if state in ("died", "lost") and run.retry else None
+        if following is not None:
+            summary = {**summary, "retried": following.run}
+            run.detail["retried"] = following.run
+        self._finish(run, state, summary, event)
+        run.become(state, now)
+        run.asking = 0
+        self._leave_queue(run)
+        self.leases.release(run.run)
+        self.held.pop(run.run, None)
+        if run.session in self.sessions:
+            self.sessions[run.session].idle_since = now
+        entry: dict[str, Any] = {"run": run.run, "state": state}
+        if (began := self._began.pop(run.run, None)) is not None:
+            entry["took"] = round(now - began, 3)
+            self.took[run.kind].append(entry["took"])
+        if event is not None and event.path:
+            entry["detail"] = {"file": True}
+            run.detail["file"] = True
+        if following is not None:
+            entry["detail"] = {"retried": following.run}
+        self.do(e.Log(entry=entry, durable=run.detached))
+        if following is not None:
+            self.try_again(run, following, now)
+
+    def _finish(self, run: Run, state: str, summary: dict[str, Any], event: m.Event | None) -> None:
         if event is None:
             self.do(e.Finish(run=run.run, state=state, summary=summary))
         else:
@@ -195,20 +263,16 @@ class Book:
                     mark=event.mark,
                 )
             )
-        run.become(state, now)
-        run.asking = 0
-        self._leave_queue(run)
-        self.leases.release(run.run)
-        if run.session in self.sessions:
-            self.sessions[run.session].idle_since = now
-        entry: dict[str, Any] = {"run": run.run, "state": state}
-        if (began := self._began.pop(run.run, None)) is not None:
-            entry["took"] = round(now - began, 3)
-            self.took[run.kind].append(entry["took"])
-        if event is not None and event.path:
-            entry["detail"] = {"file": True}
-            run.detail["file"] = True
-        self.do(e.Log(entry=entry))
+
+    def try_again(self, run: Run, following: Run, now: float) -> None:
+        """Accept the run that does again what one was to do that died or was lost."""
+        if following.run in self.runs or following.run in self.removed:
+            return
+        self.add(following)
+        options = following.options
+        self.do(e.CopySubmit(run=following.run, source=run.run, options=options))
+        self.do(e.Log(entry=following.entry()))
+        self._accept(following, now)
 
     def _leave_queue(self, run: Run) -> None:
         for said in ("place", "wait", "reason"):
@@ -225,13 +289,19 @@ class Book:
 
     def is_idle(self, session: Session) -> bool:
         """Say whether a session's worker has nothing to do and nothing waiting."""
-        return session.listens and session.session not in self.leases.sessions()
+        held = {run.session for run in self.held.values()}
+        return session.listens and session.session not in self.leases.sessions() | held
 
     def retire(self, session: Session) -> None:
         """End a session that is idle."""
         if self.is_idle(session):
             session.worker, session.reason = "ending", "close"
             self.do(e.EndWorker(session=session.session, polite=True))
+
+    def end_session(self, session: Session) -> None:
+        """Forget a session that has no worker."""
+        del self.sessions[session.session]
+        self.do(e.Log(entry={"session": session.session, "gone": True}))
 
     def drop(self, run: Run) -> None:
         """Forget a run and all that is stored of it, but not that it ran."""
@@ -254,6 +324,19 @@ class Book:
                 wait=run.detail.get("wait"),
                 detail={"asking": run.asking, "reason": run.detail.get("reason", "")},
             )
+        )
+
+    def answer(self, client: int, run: Run) -> None:
+        """Tell a client where a run is, without its records."""
+        self.send(
+            client,
+            m.RunState(
+                run=run.run,
+                epoch=run.epoch,
+                state=run.state,
+                position=self.leases.position(run.run),
+                detail={"reason": run.detail.get("reason", "")},
+            ),
         )
 
     def tell(self, run: Run, detail: dict[str, Any] | None = None) -> None:

@@ -8,6 +8,7 @@ is said that was not written down, and nothing is forgotten.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -176,6 +177,7 @@ class Carrier:
     def tidy(self) -> None:
         """Close the journals that nobody writes or reads; delete folders that nobody uses."""
         self.files.tidy({self._folder(session) for session in self.workers})
+        self.journals.settle({run.run for run in self.mind.jobs()}, self.now())
         read = {run for client in self.clients.values() for run in client.streams.followers}
         self.journals.tidy(read)
 
@@ -209,14 +211,19 @@ class Carrier:
             if effect.durable:
                 # The log must not know a run of which nothing else is left.
                 self.journals.sync(effect.entry["run"])
+                self.place.settle(effect.entry["run"])
         durable = any(effect.durable for effect in effects)
-        self.log.append(*(effect.entry for effect in effects), durable=durable)
+        at = round(time.time(), 3)
+        self.log.append(*(effect.entry | {"at": at} for effect in effects), durable=durable)
 
     def _openjournal(self, effect: e.OpenJournal) -> None:
         journal = self.journals.new(effect.submit.run)
         journal.submit(effect.submit, self._frame)
         if effect.submit.buffers:
             self.bundles[effect.submit.run] = effect.submit.buffers
+
+    def _copysubmit(self, effect: e.CopySubmit) -> None:
+        self.journals.copy(effect.run, effect.source, effect.options)
 
     def _append(self, effect: e.Append) -> None:
         if effect.run not in self.mind.runs:
@@ -308,16 +315,7 @@ class Carrier:
     def _tell(self, effect: e.Tell) -> None:
         for client in self.clients.values():
             if effect.run in client.streams.followers:
-                client.endpoint.send(
-                    m.RunState(
-                        run=effect.run,
-                        epoch=effect.epoch,
-                        state=effect.state,
-                        position=effect.position,
-                        wait=effect.wait,
-                        detail=effect.detail,
-                    )
-                )
+                client.endpoint.send(m.RunState(**effect.said()))
 
     def _sendstored(self, effect: e.SendStored) -> None:
         client = self.clients.get(effect.client)

@@ -5,7 +5,7 @@ Runs on the Mac. Only Python and `wire` may be imported here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -39,6 +39,15 @@ class OpenJournal(Effect):
 
     submit: Submit
     durable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopySubmit(Effect):
+    """Make the journal of a run that does again what another one was to do, with its inputs."""
+
+    run: str
+    source: str
+    options: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +109,10 @@ class Tell(Effect):
     position: int | None = None
     wait: float | None = None
     detail: dict[str, Any] = field(default_factory=dict)
+
+    def said(self) -> dict[str, Any]:
+        """Return the fields of the message that says so."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

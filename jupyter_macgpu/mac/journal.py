@@ -357,8 +357,11 @@ def _write_anew(path: Path, entries: list[dict[str, Any]]) -> None:
 def _known(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return entries without those of removed runs: what stands before the last removal.
 
-    The removal of a run that had ended stays, so that its id is never run again.
+    The removal of a run that had ended stays, so that its id is never run again. Sessions that
+    are gone leave nothing.
     """
+    gone = {str(entry.get("session")) for entry in entries if entry.get("gone")}
+    entries = [each for each in entries if "run" in each or str(each.get("session")) not in gone]
     removed = {entry["run"]: at for at, entry in enumerate(entries) if entry.get("removed")}
     graves = [at for at in removed.values() if entries[at].get("ended")][-GRAVES:]
     return [

@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from .journal import Journal
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from . import store
 
+#: Seconds between two times that the output of runs which nobody waits for is brought to the disk.
+_SETTLE_EVERY = 5.0
 #: What may stand in a file's name: a run's id or an operation's.
 NAME = re.compile(r"[0-9a-f]{32}|op-[0-9]{1,12}")
 
@@ -35,6 +38,9 @@ class Journals:
         self._place = place
         self._open: dict[str, Journal] = {}
         self._spare = -1
+        self._settled = 0.0
+        #: Where the output that is on the disk ends, by run.
+        self._ends: dict[str, int] = {}
         # Texts, since each step of a `Path` costs more than the renaming that it is for.
         self._spare_path = str(place.spare)
         self._runs = str(place.spare.parent)
@@ -90,6 +96,30 @@ class Journals:
         """Bring a run's journal to the disk, if it is open."""
         if run in self._open:
             self._open[run].sync()
+
+    def settle(self, runs: Collection[str], now: float) -> None:
+        """Bring what some runs have shown to the disk, now and then.
+
+        Parameters
+        ----------
+        now
+            Seconds of any one clock.
+        """
+        if now - self._settled < _SETTLE_EVERY:
+            return
+        self._settled = now
+        for run in runs:
+            if run in self._open and self._open[run].end != self._ends.get(run):
+                self._open[run].sync()
+        self._ends = {run: self._open[run].end for run in runs if run in self._open}
+
+    def copy(self, run: str, source: str, options: dict[str, Any]) -> None:
+        """Make the journal of a run that does again what another one was to do."""
+        with contextlib.suppress(FileNotFoundError):
+            self._place.inputs(run).unlink(missing_ok=True)
+            self._place.inputs(run).hardlink_to(self._place.inputs(source))
+        first = self.get(source).first()
+        self.new(run).submit(replace(first, run=run, options=options))
 
     def drop(self, run: str) -> None:
         """Delete a run's journal."""

@@ -12,6 +12,9 @@ from typing import Any
 from ..wire.states import FINAL, LIVE, NEXT
 from .leases import Waiting
 
+#: Seconds for which a run's output and result are kept, unless it asks for others.
+KEEP = 7 * 86400.0
+
 
 @dataclass(slots=True, kw_only=True)
 class Run:
@@ -65,6 +68,26 @@ class Run:
         """What the run says of its place in the queue; see `wire.order`."""
         return self.options.get("priority") or 0
 
+    @property
+    def detached(self) -> bool:
+        """Whether nobody waits for it: it is on the disk before it is accepted."""
+        return bool(self.options.get("detach"))
+
+    @property
+    def retry(self) -> int:
+        """How often it is still tried again after it died or was lost."""
+        return self.options.get("retry") or 0
+
+    @property
+    def purged(self) -> bool:
+        """Whether its output and result were deleted, as nobody had come for them."""
+        return bool(self.detail.get("purged"))
+
+    @property
+    def keep(self) -> float:
+        """Seconds for which its output and result wait to be collected."""
+        return float(self.options.get("keep") or KEEP)
+
     def become(self, state: str, now: float) -> None:
         """Go to `state`.
 
@@ -101,6 +124,7 @@ class Run:
             "age": round(max(0.0, now - self.since), 3),
             "final": self.state in FINAL,
             "collected": self.collected,
+            "kept": None if self.live or self.purged else round(self.since + self.keep - now, 3),
             "detail": self.detail,
         }
 
@@ -131,6 +155,8 @@ class Session:
         When its last run ended, in seconds of the supervisor's monotonic clock.
     silent
         Whether its worker was found alive and has not said yet what it runs.
+    own
+        Whether its worker is one run's own: it ends with that, unless a value lives in it.
     """
 
     session: str
@@ -142,6 +168,7 @@ class Session:
     idle_since: float = 0.0
     silent: bool = False
     reason: str = ""
+    own: bool = False
 
     @property
     def folder(self) -> str:
@@ -178,6 +205,8 @@ def is_sound(entry: dict[str, Any]) -> bool:
         return False
     if "notebook" in entry:
         return entry.keys() >= _OF_A_SESSION
+    if "gone" in entry:
+        return "session" in entry
     return entry.keys() >= (_OF_A_RUN if "digest" in entry else {"run"})
 
 

@@ -15,6 +15,8 @@ from ..wire.bundle import digest_of
 from ..wire.order import LEAST, MOST
 from . import effects as e
 from .bounds import refusal
+from .jobrequests import JobRequests
+from .jobs import flaw
 from .leases import Waiting
 from .records import Run, Session, asking, folder_of
 
@@ -29,6 +31,7 @@ STOPS = ("interrupt", "kill")
 FILES = ("files", "have", "put", "get")
 #: Bytes of inputs that nobody can mean to send.
 _LARGEST = 2**50
+PURGED = "nobody came for this run in time, and its output and result were deleted"
 #: Ids of runs and sessions; they become names of files.
 ID = re.compile(r"[0-9a-f]{32}")
 
@@ -39,6 +42,7 @@ class Requests:
     def __init__(self, book: Book) -> None:
         self._book = book
         self._counter = 0
+        jobs = JobRequests(book)
         self._acts: dict[type[m.Message], Callable[[int, Any, float], None]] = {
             m.Submit: self._submit,
             m.Reserve: self._reserve,
@@ -51,6 +55,9 @@ class Requests:
             m.ListRuns: self._list_runs,
             m.Operate: self._operate,
             m.Remove: self._remove,
+            m.Detach: jobs.detach,
+            m.Withdraw: jobs.withdraw,
+            m.Proceed: jobs.proceed,
         }
 
     def heed(self, client: int, message: m.Message, now: float) -> None:
@@ -116,16 +123,28 @@ class Requests:
         return bool(word)
 
     def _forbidden(self, message: m.Submit | m.Reserve) -> tuple[str, str]:
-        """Return why the host's policy can never let a run begin here; else two ``""``."""
+        """Return why a run can never begin here, by the host's policy or for want of another one.
+
+        Two ``""`` where it can.
+        """
         options = message.options
+        for run, _whatever in options.get("after") or ():
+            if run not in self._book.runs:
+                text = f"it is to follow run {run[:8]}, which this host does not know"
+                return "no-such-run", text
         return refusal(self._book.leases.bounds, options.get("mem") or 0, options.get("engine", ""))
 
     def _submit_again(self, client: int, message: m.Submit, run: Run) -> None:
         if run.digest != message.digest:
             text = "this run id was used before, for something else"
             self._book.refuse(client, "submit", message.run, "other-payload", text)
+        elif run.purged:
+            self._book.refuse(client, "submit", message.run, "purged", PURGED)
         elif run.state != "receiving":
-            self._book.follow(client, run, 0)
+            if run.detached:
+                self._book.answer(client, run)
+            else:
+                self._book.follow(client, run, 0)
         elif run.detail["from"] != client:
             # It connected again before we saw its first connection end.
             self._receive(client, run)
@@ -170,6 +189,7 @@ class Requests:
             client=hello.client,
             notebook=hello.notebook,
             environment=message.environment,
+            own=bool(message.options.get("own")),
         )
         self._book.sessions[message.session] = session
         entry = {
@@ -177,6 +197,7 @@ class Requests:
             "client": session.client,
             "notebook": session.notebook,
             "environment": session.environment,
+            "own": session.own,
         }
         self._book.do(e.Log(entry=entry))
 
@@ -185,8 +206,11 @@ class Requests:
         where = (message.origin.get("notebook"), message.origin.get("cell"))
         if not all(where) or message.options.get("again"):
             return None
+        group = message.options.get("group")
         for run in self._book.live():
-            if (run.origin.get("notebook"), run.origin.get("cell")) == where:
+            together = group and run.options.get("group") == group
+            same = (run.origin.get("notebook"), run.origin.get("cell")) == where
+            if same and not together:
                 return run
         return None
 
@@ -196,6 +220,9 @@ class Requests:
             # What is not all here is not accepted: its sender sends it again.
             text = "this host does not know that run"
             self._book.refuse(client, "attach", message.run, "unknown-run", text)
+            return
+        if run.purged:
+            self._book.refuse(client, "attach", message.run, "purged", PURGED)
             return
         if run.live and not message.watch:
             run.epoch += 1
@@ -235,7 +262,7 @@ class Requests:
         if run is not None and not run.live and not run.collected:
             run.collected = True
             self._book.do(e.Log(entry={"run": run.run, "collected": True}))
-            if run.size > m.INLINE or run.detail.get("file"):
+            if (run.size > m.INLINE or run.detail.get("file")) and not message.keep:
                 self._book.do(e.Forget(run=run.run))
 
     def _fetch(self, client: int, message: m.Fetch, _now: float) -> None:
@@ -251,11 +278,16 @@ class Requests:
 
     def _list_runs(self, client: int, message: m.ListRuns, now: float) -> None:
         rows = [
-            run.listed(now, self._book.leases.position(run.run))
-            for run in self._book.runs.values()
-            if message.notebook in ("", run.origin.get("notebook"))
+            run.listed(now, self._book.leases.position(run.run)) for run in self._listed(message)
         ]
         self._book.send(client, m.Runs(buffers=(json.dumps(rows).encode(),)))
+
+    def _listed(self, message: m.ListRuns) -> list[Run]:
+        runs = self._book.runs
+        if message.runs:
+            return [runs[name] for name in map(str, message.runs) if name in runs]
+        of = message.notebook
+        return [run for run in runs.values() if not of or run.origin.get("notebook") == of]
 
     def _operate(self, client: int, message: m.Operate, _now: float) -> None:
         session = self._book.sessions.get(message.session)
@@ -336,4 +368,4 @@ def _flaw(message: m.Submit | m.Reserve) -> str:
     python = message.environment.get("python", "") if isinstance(message, m.Submit) else ""
     if not isinstance(python, str) or "\x00" in python:
         return "an environment's python is a path"
-    return ""
+    return flaw(message.options)

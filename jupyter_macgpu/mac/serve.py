@@ -65,7 +65,7 @@ class Server:
         place.sweep()
         entries = journal.compact(place.log)
         self._hands = carry.Carrier(place, self.mind, self.now, self.start_worker)
-        self.mind.restore(entries, self.now())
+        self.mind.restore(entries, self.now(), time.time())
         self._condition = Condition(place, self.mind, self.selector, self.now, self._hands.clients)
         self.do(self._condition.begin())
         self._adopt()

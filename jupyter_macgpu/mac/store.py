@@ -71,6 +71,19 @@ class Store:
         """Return the file of a run's result that was too large for its journal."""
         return self.root / "runs" / f"{run}.result"
 
+    def settle(self, run: str) -> None:
+        """Bring the files beside a run's journal to the disk, and the names of all three."""
+        for path in (self.root / "runs", self.inputs(run), self.result(run)):
+            try:
+                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                continue
+            try:
+                # A folder takes no F_FULLFSYNC; the log's own, which follows, empties the cache.
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+
     def worker(self, session: str) -> Path:
         """Return the folder of a session's worker: socket, identity, results."""
         return self.root / "workers" / session

@@ -22,11 +22,13 @@ from ..wire.states import FINAL
 from . import effects as e
 from .book import Book
 from .bounds import Bounds
+from .jobrequests import purge
 from .leases import Waiting
 from .pressure import relieve
 from .queues import Lane, lanes_of
-from .records import Run, Session, asking, is_sound, known_fields
+from .records import Run
 from .requests import Requests
+from .succession import FATAL, Succession
 from .turns import ALONE, Crowd
 
 if TYPE_CHECKING:
@@ -41,15 +43,11 @@ IDLE_HOLDING = 8 * 60 * 60.0
 GRACE = 10.0
 #: Seconds without clients, workers and queue after which the supervisor leaves.
 IDLE_EXIT = 10 * 60.0
-#: Bytes that a supervisor may have read from a worker and not written down when it died.
-GAP = 64 * 1024
-#: Reasons to stop a run after which the end of its worker is no surprise.
-FATAL = ("kill", "timeout", "memory")
 #: Ended runs that are remembered, and how long, in seconds, the others are.
 KEPT_RUNS = 1000
 
 
-class Supervisor:
+class Supervisor(Succession):
     """One account's runs on one host.
 
     Parameters
@@ -61,19 +59,12 @@ class Supervisor:
     """
 
     def __init__(self, slots: dict[str, int], boot: str) -> None:
-        self._book = Book(slots, boot)
+        super().__init__(Book(slots, boot))
         self._requests = Requests(self._book)
-        self._idle_since = 0.0
 
-    @property
-    def runs(self) -> dict[str, Run]:
-        """All runs by id."""
-        return self._book.runs
-
-    @property
-    def sessions(self) -> dict[str, Session]:
-        """All sessions by id."""
-        return self._book.sessions
+    def jobs(self) -> list[Run]:
+        """Return the live runs that nobody waits for."""
+        return [run for run in self._book.live() if run.detached]
 
     @property
     def slots(self) -> dict[str, int]:
@@ -105,7 +96,8 @@ class Supervisor:
         """Note a client; a notebook's new kernel ends the worker of its old one."""
         self._book.clients[client] = hello
         for session in self._book.sessions.values():
-            if session.notebook == hello.notebook and session.client != hello.client:
+            earlier = session.notebook == hello.notebook and session.client != hello.client
+            if earlier and not session.own:
                 self._book.retire(session)
         return self._book.done()
 
@@ -178,8 +170,9 @@ class Supervisor:
                 self._book.end(run, state, {**how, "stopping": run.stopping}, now)
             elif not started:
                 self._book.end(run, "died", {**how, "phase": "start"}, now)
-        if session.reason == "close" and not any(run.live for run in live):
-            del self._book.sessions[session_id]
+        in_use = any(run.session == session_id for run in self._book.live())
+        if (session.reason == "close" or session.own) and not in_use:
+            self._book.end_session(session)
         self._book.schedule(now)
         return self._book.done()
 
@@ -194,8 +187,9 @@ class Supervisor:
             if self._book.is_idle(session) and now - session.idle_since > limit:
                 self._book.retire(session)
         self._purge()
+        purge(self._book, now)
         busy = self._book.clients or any(s.worker != "none" for s in self._book.sessions.values())
-        if busy or self._book.leases.waiting():
+        if busy or self._book.leases.waiting() or self._book.held:
             self._idle_since = now
         elif now - self._idle_since > IDLE_EXIT:
             self._book.do(e.Exit())
@@ -242,103 +236,6 @@ class Supervisor:
         self._book.schedule(now)
         return self._book.done()
 
-    # After a start: what the log says, and which workers live.
-
-    def restore(self, entries: list[dict[str, Any]], now: float) -> None:
-        """Take up the log of an earlier supervisor, oldest entry first. Called once, first."""
-        self._idle_since = now
-        for entry in filter(is_sound, entries):
-            if "notebook" in entry:
-                session = Session(**known_fields(Session, entry))
-                self._book.sessions.setdefault(session.session, session)
-                continue
-            known = self._book.runs.get(entry.get("run", ""))
-            if known is None:
-                if "digest" in entry:
-                    self._book.add(Run(**known_fields(Run, entry) | {"since": now}))
-                elif "removed" in entry:
-                    self._book.removed.add(entry["run"])
-                continue
-            known.state = entry.get("state", known.state)
-            known.epoch = entry.get("epoch", known.epoch)
-            known.stopping, known.stopped_at = entry.get("stopping", known.stopping), now
-            known.collected = entry.get("collected", known.collected)
-            known.detail |= entry.get("detail", {})
-            if "took" in entry:
-                self._book.took[known.kind].append(entry["took"])
-
-    def concluded(self, run_id: str, end: m.End, now: float) -> list[e.Effect]:
-        """Note a run whose end is written in its journal, but not in the log.
-
-        The log may also lack the steps before it, if the machine crashed.
-        """
-        run = self.runs[run_id]
-        run.state, run.since = end.state, now
-        run.detail["file"] = end.size > 0
-        entry = {"run": run_id, "state": end.state, "detail": {"file": end.size > 0}}
-        self._book.do(e.Log(entry=entry))
-        return self._book.done()
-
-    def adopted(self, session_id: str, now: float, whole: bool = False) -> list[e.Effect]:
-        """Note a worker of an earlier supervisor that lives; what it runs it has still to say.
-
-        Parameters
-        ----------
-        whole
-            Whether that supervisor handed on all that it had read: then there is no gap.
-        """
-        session = self.sessions.setdefault(
-            session_id, Session(session=session_id, client="", notebook="")
-        )
-        session.worker, session.silent = "ready", True
-        session.idle_since = now
-        for run in self.runs.values():
-            if run.session == session_id and run.state == "started":
-                self._book.leases.hold(asking(run))
-                if not whole:
-                    self._book.do(e.Append(run=run.run, what="gap", content={"at_most": GAP}))
-        return self._book.done()
-
-    def confirmed(
-        self, session_id: str, known: set[str], now: float, asking: int = 0
-    ) -> list[e.Effect]:
-        """Take an adopted worker's word for the runs that it knows; others never reached it.
-
-        Parameters
-        ----------
-        asking
-            Mark of the question that its run waits with: who answered it is asked again.
-        """
-        self.sessions[session_id].silent = False
-        for run in self._book.holding():
-            if run.session == session_id and run.state == "started" and run.run not in known:
-                what = "the supervisor ended before it handed the run to its worker"
-                self._book.end(run, "lost", {"what": what}, now)
-        current = self._book.running(session_id)
-        if current is not None and asking:
-            current.asking = asking
-            self._book.tell(current, {"asking": asking})
-        self._book.schedule(now)
-        return self._book.done()
-
-    def settle(self, now: float) -> list[e.Effect]:
-        """After all adoptions: end what nobody runs any more, queue what was never started."""
-        holding = set(self._book.leases.holding())
-        for run in [run for run in self._book.runs.values() if run.live and run.run not in holding]:
-            rebooted = run.detail.get("boot") != self._book.boot
-            if run.state == "started" or (run.state == "accepted" and rebooted):
-                # Only a queued run's start is brought to the disk: an accepted one may have run.
-                what = "the host restarted" if rebooted else "its worker is gone"
-                killed = "cancelled" if run.stopping in FATAL else "died"
-                summary = {"what": what, "stopping": run.stopping}
-                self._book.end(run, "lost" if rebooted else killed, summary, now)
-            elif run.state == "receiving":
-                self._book.drop(run)
-            else:
-                self._book.wait(run, now)
-        self._book.schedule(now)
-        return self._book.done()
-
     # Small things that the above says.
 
     def _event(self, session_id: str, event: m.Event, now: float) -> None:
@@ -370,6 +267,8 @@ class Supervisor:
         session.values = int(content.get("live") or 0)
         summary = {**content, "stopping": run.stopping}
         self._book.end(run, state, summary, now, event)
+        if session.own and not session.values:
+            self._book.retire(session)
         self._book.schedule(now)
 
     def _check_limits(self, run: Run, now: float) -> None:
@@ -381,11 +280,17 @@ class Supervisor:
         elif run.stopping == "timeout" and now - run.stopped_at > GRACE:
             run.stopped_at = now
             self._book.do(e.EndWorker(session=run.session))
-        elif run.state in ("accepted", "queued") and wait and now - run.since > wait:
+        elif self._waited(run, now, wait):
             why = f"; {run.detail['reason']}" if run.detail.get("reason") else ""
             what = f"it waited longer than {wait:g} s{why}"
             self._book.end(run, "cancelled", {"what": what}, now)
             self._book.schedule(now)
+
+    def _waited(self, run: Run, now: float, wait: float | None) -> bool:
+        """Say whether a run has been in the queue for too long; behind others it is not in it."""
+        if not wait or run.state not in ("accepted", "queued") or run.run in self._book.held:
+            return False
+        return now - max(run.since, self._book.asked(run, now)) > wait
 
     def _time_limit(self, run: Run) -> tuple[float | None, dict[str, str]]:
         """Return how many seconds a run may last, and what is to be said if that is not its own."""

@@ -39,6 +39,9 @@ SAYS: dict[tuple[str, str], set[str]] = {
         "release",
         "comm",
         "watch",
+        "detach",
+        "withdraw",
+        "proceed",
     },
     ("supervisor", "client"): _BOTH
     | _BULK
@@ -53,6 +56,7 @@ SAYS: dict[tuple[str, str], set[str]] = {
         "reserved",
         "comm",
         "telemetry",
+        "withdrawn",
     },
     ("supervisor", "worker"): _BOTH | {"execute", "input-reply", "operate", "noted", "comm"},
     ("worker", "supervisor"): _BOTH | {"event", "operated", "comm"},

@@ -11,6 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from .jobs import Detach as Detach
+from .jobs import Proceed as Proceed
+from .jobs import Withdraw as Withdraw
+from .jobs import Withdrawn as Withdrawn
 from .looking import Telemetry as Telemetry
 from .looking import Watch as Watch
 from .message import MESSAGES as MESSAGES
@@ -19,6 +23,9 @@ from .message import Message as Message
 from .reserving import Release as Release
 from .reserving import Reserve as Reserve
 from .reserving import Reserved as Reserved
+from .working import Event as Event
+from .working import Execute as Execute
+from .working import Noted as Noted
 
 #: Version of this table and of the legal order in `connection`.
 PROTOCOL = 1
@@ -31,6 +38,7 @@ CAPABILITIES = (
     "lanes",
     "watch",
     "reservations",
+    "jobs",
 )
 #: A bundle of at most this many bytes travels inside the message that announces it.
 INLINE = 256 * 1024
@@ -102,7 +110,8 @@ class Refused(Message):
         Run, session or operation that it named.
     reason
         Stable word: ``unknown-run``, ``unknown-session``, ``other-payload``, ``same-cell``,
-        ``older-epoch``, ``managed``, ``too-large``, ``disk``, ``not-available``.
+        ``older-epoch``, ``managed``, ``too-large``, ``disk``, ``not-available``, ``purged``,
+        ``has-started``, ``elsewhere``.
     text
         For a person.
     """
@@ -130,7 +139,7 @@ class Submit(Message):
     options
         ``timeout`` and ``wait`` in seconds, ``mem`` in bytes, ``cpu``, ``priority`` as
         `order.Place` has it, ``again``, ``name``;
-        ``engine``, who gave the work out.
+        ``engine``, who gave the work out. Of a job: see `mac.jobs`.
     rank
         Why this host was chosen, stored with the run.
     """
@@ -253,9 +262,10 @@ class Cancel(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collected(Message):
-    """The client has the result; the host may forget it."""
+    """The client has the result; the host may forget it, unless it is to `keep` it for others."""
 
     run: str
+    keep: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -297,9 +307,10 @@ class InputReply(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListRuns(Message):
-    """Asks for `Runs`: of one notebook, or of all of this account."""
+    """Asks for `Runs`: those that are named, else of one notebook, or of all of this account."""
 
     notebook: str = ""
+    runs: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -357,44 +368,3 @@ class Comm(Message):
     comm: str
     action: str
     content: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Execute(Message):
-    """Supervisor to worker: run this. The bundle is in `buffers` or in the file `path`."""
-
-    run: str
-    epoch: int
-    path: str = ""
-    size: int = 0
-    options: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event(Message):
-    """Worker to supervisor: something that stands in one order with the written output.
-
-    Attributes
-    ----------
-    mark
-        Number of the mark that the worker wrote into its output pipes at this place.
-    what
-        A kind of `Output`, or ``finished`` with the run's summary.
-    path, size, result
-        Of ``finished``: the result's bundle, in `buffers` or in a file.
-    """
-
-    run: str
-    mark: int
-    what: str
-    content: dict[str, Any] = field(default_factory=dict)
-    path: str = ""
-    size: int = 0
-    result: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Noted(Message):
-    """Supervisor to worker: all events up to `mark` are in the journal."""
-
-    mark: int

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from jupyter_macgpu.mac.supervisor import GAP
+from jupyter_macgpu.mac.succession import GAP
 from jupyter_macgpu.wire import messages as m
 from jupyter_macgpu.wire.connection import Connection
 from jupyter_macgpu.wire.errors import RunLost, RunRefused, RunUnknown, TransportError

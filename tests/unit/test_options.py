@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from jupyter_macgpu import options, verbs, verbtable
-from jupyter_macgpu.options import CellOptions, Liking, parse_cell
+from jupyter_macgpu.options import CellOptions, parse_cell
+from jupyter_macgpu.optionvalues import After, Liking
 from jupyter_macgpu.scheduling.selectors import parse_selector
 from jupyter_macgpu.scheduling.taints import Toleration
 from jupyter_macgpu.verbs import Command, parse_arguments, parse_verb
@@ -36,6 +37,10 @@ GOOD_LINES = {
     "--wait 1.5h": CellOptions(wait=5400.0),
     "--cpu --again --yes --dry-run": CellOptions(cpu=True, again=True, yes=True, dry_run=True),
     "--as night-run": CellOptions(name="night-run"),
+    "--detach --retry 3": CellOptions(detach=True, retry=3),
+    "--after first --after any:7f3a": CellOptions(
+        after=(After(run="first"), After(run="7f3a", whatever=True))
+    ),
     "--setenv HF_TOKEN --setenv=WANDB_MODE": CellOptions(setenv=("HF_TOKEN", "WANDB_MODE")),
     "--files data --files 'a b.csv'": CellOptions(files=("data", "a b.csv")),
     "\t--cpu  --on   mini ": CellOptions(cpu=True, on="mini"),
@@ -68,7 +73,11 @@ def test_a_good_line_is_read(line: str) -> None:
 
 #: line -> what the answer must name: the mistake, and then the way out.
 BAD_LINES = {
-    "--detch": ("--detch is not an option", "Did you mean --detach (which is not available"),
+    "--detch": ("--detch is not an option", "Did you mean --detach?"),
+    "--sweeep": ("--sweeep is not an option", "Did you mean --sweep (which is not available"),
+    "--after any:": ("this is no run", "--after RUN"),
+    "--retry 0": ("no whole number from 1", "--retry 3"),
+    "--retry 1e3": ("no whole number from 1", "--retry 3"),
     "--onn x": ("--onn is not an option", "Did you mean --on?"),
     "--CPU": ("--CPU is not an option", "Did you mean --cpu?"),
     "--zzzzzz": ("--zzzzzz is not an option", "--dry-run"),
@@ -130,7 +139,7 @@ BAD_LINES = {
     "--prefer :50": ("a label is missing", "room=lab:50"),
     "--priority 6": ("from -5 to 5", "--priority 2"),
     "--priority high": ("a whole number", "--priority 2"),
-    "--noblock": ("--noblock is not an option", "waited for"),
+    "--noblock": ("--noblock is not an option", "Write --detach"),
 }
 
 
@@ -146,7 +155,7 @@ def test_a_bad_line_is_answered_with_the_mistake_and_the_way_out(line: str) -> N
 
 
 LATER = """
-    --env --with --detach --after --at --retry --sweep
+    --env --with --at --sweep
     --hosts --engine --verify
     """.split()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 import types
 from collections import deque
@@ -42,6 +43,8 @@ class Capture:
         What does not travel as it was, for the user.
     holders
         Hosts on which values among the inputs live.
+    handles
+        Their keys.
     """
 
     stream: bytes
@@ -51,6 +54,7 @@ class Capture:
     table: Table = field(repr=False)
     notes: tuple[str, ...]
     holders: frozenset[str] = frozenset()
+    handles: frozenset[str] = frozenset()
 
 
 def capture(
@@ -115,6 +119,20 @@ def capture(
         shared = shared_memory(attempt.encoder)
 
 
+def fingerprint(
+    name: str, namespace: dict[str, Any], classes: ClassRegistry = CLASSES
+) -> bytes | None:
+    """Return a digest of what one variable would send now, or None if it cannot be sent."""
+    attempt = _Attempt(namespace, classes, lambda _filename: None, set(), frozenset())
+    attempt.dump_alone(name)
+    if attempt.refused:
+        return None
+    digest = hashlib.sha256(attempt.encoder.file.getvalue())
+    for buffer in attempt.encoder.buffers:
+        digest.update(buffer.raw())
+    return digest.digest()
+
+
 class _Attempt:
     """One pass over the inputs."""
 
@@ -152,6 +170,10 @@ class _Attempt:
         for name in modules:
             self._dump(name)
 
+    def dump_alone(self, name: str) -> None:
+        """Dump one name, and none that functions in it read."""
+        self._dump(name)
+
     def result(self) -> Capture:
         return Capture(
             stream=self.encoder.file.getvalue(),
@@ -161,6 +183,7 @@ class _Attempt:
             table=self.encoder.table(),
             notes=tuple(self.encoder.notes),
             holders=frozenset(self.encoder.scratch.get("holders", ())),
+            handles=frozenset(self.encoder.scratch.get("handles", ())),
         )
 
     def _dump(self, name: str) -> None:

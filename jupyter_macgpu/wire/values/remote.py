@@ -119,6 +119,7 @@ def reduce_remote(encoder: Encoder, value: RemoteValue) -> Any:
     """Send a handle as what it says; on its host that is the live object."""
     info = value.info
     encoder.scratch.setdefault("holders", set()).add(info.host)
+    encoder.scratch.setdefault("handles", set()).add(info.key)
     fields = (info.key, info.name, info.host, info.type_name, info.shape, info.nbytes, info.reason)
     return build_remote, fields
 

@@ -1,0 +1,370 @@
+"""A run that nobody waits for, as Python holds it: its state, its output, its result.
+
+A `Run` asks its host when it is asked; it keeps no connection open and no thread. Its variables
+stay on the host until `Run.bind`, and `Run.result` and `Run.values` give copies that share nothing
+with the notebook's objects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from .execution import Execution, Outcome
+from .handed import Before
+from .homecoming import Copies, catch_up, come_home, copies
+from .interrupts import Interrupts
+from .recorder import Recorder
+from .showing import as_html, as_text
+from .verdicts import error_of
+from .wire import messages as m
+from .wire.errors import RunRefused, TransportError
+from .wire.states import FINAL
+from .wire.values.imported import imports_of
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from .fleet.hosts import Host
+    from .handed import Handed
+    from .home import Errand, Home
+    from .lookout import Lookout
+    from .way import Result
+
+#: Seconds between two looks at a run that is waited for: at first, and at most.
+_SOON, _LATER = 0.02, 0.5
+#: What a run is called of which its host does not answer.
+UNKNOWN = "unknown"
+
+
+class Run:
+    """One run that goes on by itself.
+
+    It can be awaited: ``await run`` is `result` without blocking the event loop.
+
+    Attributes
+    ----------
+    name
+        What ``--as`` called it, or the empty text.
+    errand
+        What this kernel waits for before it hands the run in, if anything.
+    runs
+        Its ids: more than one if it was tried again or moved to another host. The last one counts.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        run: str,
+        host: Host,
+        *,
+        name: str = "",
+        handed: Handed | None = None,
+        row: dict[str, Any] | None = None,
+    ) -> None:
+        self.name = name
+        self.runs = [run]
+        self.errand: Errand | None = None
+        self._host = host
+        self._home = home
+        self._handed = handed
+        self._row = {"state": "accepted", **(row or {})}
+        self._asked = time.monotonic()
+        self._recorder = self._fresh_recorder()
+        self._outcome: Outcome | None = None
+        self._copies: Copies | None = None
+
+    @property
+    def run(self) -> str:
+        """Its id now."""
+        return self.runs[-1]
+
+    @property
+    def host(self) -> str:
+        """Name of the host that has it now."""
+        return self._host.name
+
+    @property
+    def state(self) -> str:
+        """What it is now; ``unknown`` if its host does not answer."""
+        try:
+            return str(self.look()["state"])
+        except TransportError:
+            return UNKNOWN
+
+    @property
+    def outputs(self) -> list[dict[str, Any]]:
+        """What it has shown so far, as nbformat has it.
+
+        Raises
+        ------
+        RunRefused
+            If it was purged or removed.
+        TransportError
+            If its host cannot be reached; what was seen before is kept.
+        """
+        if self._outcome is None:
+            live = self.look()["state"] not in FINAL
+            with self._lookout().link() as link:
+                catch_up(link, self.run, self._recorder, live=live)
+        return list(self._recorder.outputs)
+
+    def done(self) -> bool:
+        """Say whether it has ended, well or not; a silent host's run has not.
+
+        A run that is tried again has not ended.
+        """
+        return self.state in FINAL
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it has ended; return whether it has.
+
+        Parameters
+        ----------
+        timeout
+            Seconds to wait at most; None waits for ever. An interrupt ends the waiting, not the
+            run.
+        """
+        until = None if timeout is None else time.monotonic() + timeout
+        pause = _SOON
+        while not self.done():
+            if until is not None and time.monotonic() >= until:
+                return False
+            time.sleep(pause if until is None else max(0.0, min(pause, until - time.monotonic())))
+            pause = min(_LATER, pause * 1.5)
+        return True
+
+    def result(self, timeout: float | None = None) -> object:
+        """Return the value of the cell's last expression, when the run has ended well.
+
+        It is a copy: nothing of the notebook changes. The host keeps it.
+
+        Raises
+        ------
+        TimeoutError
+            If the run has not ended within `timeout` seconds. It goes on.
+        RemoteError
+            What the cell raised.
+        RunDied, RunLost, RunCancelled
+            If it ended from outside.
+        RunRefused
+            If it was purged or removed.
+        """
+        self._await_end(timeout)
+        return self._home_copies().value
+
+    def values(self, timeout: float | None = None) -> dict[str, object]:
+        """Return what the run bound, by name, as copies; raises as `result` does."""
+        self._await_end(timeout)
+        return dict(self._home_copies().values)
+
+    def bind(self, timeout: float | None = None) -> None:
+        """Bind the run's variables in the notebook, as its cell would have without ``--detach``.
+
+        What the notebook has changed since is named in a line, and is the run's from now on. An
+        error of the cell is raised when what it had bound before is here.
+
+        Raises
+        ------
+        TimeoutError, RemoteError, RunDied, RunLost, RunCancelled, RunRefused
+            As `result` says.
+        """
+        self._await_end(timeout)
+        outcome = self._collect()
+        home, host = self._home, self._host
+        changed = () if self._handed is None else self._handed.before.changed(home.namespace)
+        own = Before(home.namespace, changed, changed)
+        with self._lookout().link() as link:
+            link.connect()
+            result = come_home(
+                outcome, link, home.namespace, home.dialect, host.trust, self._handed
+            )
+            link.say(m.Collected(run=self.run))
+        if self._row.get("options", {}).get("own"):
+            at_home = home.pool.session(host)
+            home.pool.owners.remember(self.run, at_home, str(self._row["session"]))
+        if replaced := own.changed(home.namespace):
+            home.notice(
+                f"macgpu: {', '.join(replaced)} had changed here since the run was handed in; "
+                "what is here now is the run's"
+            )
+        for note in result.notes:
+            home.notice(f"macgpu: {note}")
+        self._raise_if_bad(result)
+
+    def cancel(self, *, kill: bool = False) -> None:
+        """Stop it: `KeyboardInterrupt` in the cell, or with `kill` the end of its worker.
+
+        Raises
+        ------
+        RunRefused
+            If it has ended already.
+        TransportError
+            If its host cannot be reached. It goes on.
+        """
+        row = self.look()
+        if self.errand is not None and self.errand.stop():
+            return
+        if row["state"] in FINAL:
+            raise RunRefused(
+                f"Run {self.run[:8]} has ended already: {row['state']}.",
+                known="Nothing was done.",
+                next="result() has its value, outputs what it showed.",
+            )
+        how = "kill" if kill else "interrupt"
+        cancel = m.Cancel(run=self.run, epoch=int(row["epoch"]), how=how)
+        lookout = self._lookout()
+        lookout.say(cancel)
+
+    def look(self) -> dict[str, Any]:
+        """Ask the host, and return what it says; follow the run if it became another one.
+
+        Raises
+        ------
+        TransportError
+            If the host cannot be reached.
+        """
+        if self.errand is not None and (waits := self._waits(self.errand)) is not None:
+            return waits
+        while not self._is_over():
+            row = self._lookout().rows([self.run]).get(self.run)
+            self._asked = time.monotonic()
+            if row is None:
+                self._row = {**self._row, "state": "lost", "detail": {"removed": True}}
+                break
+            self._row = row
+            if not self._follow(row.get("detail") or {}):
+                break
+        return self._row
+
+    def told(self, row: dict[str, Any]) -> None:
+        """Take in what its host said of it when it was handed in."""
+        self._row = {**self._row, **row}
+        self._asked = time.monotonic()
+
+    def _waits(self, errand: Errand) -> dict[str, Any] | None:
+        """Return what is known of a run that is not handed in yet, or never will be."""
+        if errand.over and errand.error is None:
+            self.errand = None
+            return None
+        state, why = "waiting", errand.reason
+        if errand.over:
+            assert errand.error is not None
+            state, why = "cancelled", errand.error.what
+        self._row = {**self._row, "state": state, "detail": {"reason": why}}
+        return self._row
+
+    def _is_over(self) -> bool:
+        return self._outcome is not None or (self._row["state"] in FINAL and not self._next())
+
+    def _next(self) -> bool:
+        detail = self._row.get("detail") or {}
+        return bool(detail.get("retried") or detail.get("moved"))
+
+    def _follow(self, detail: dict[str, Any]) -> bool:
+        """Go on with the run that this one became; say whether it became another one."""
+        moved = detail.get("moved") or {}
+        if moved:
+            found = [h for h in self._home.pool.fleet.hosts if h.name == moved.get("host")]
+            if not found:
+                return False
+            self._host = found[0]
+        following = str(moved.get("run") or detail.get("retried") or "")
+        if not following:
+            return False
+        self.runs.append(following)
+        self._row = {**self._row, "state": "accepted", "detail": {}}
+        self._recorder = self._fresh_recorder()
+        return True
+
+    def _fresh_recorder(self) -> Recorder:
+        count = 0 if self._handed is None else self._handed.cell.count
+        return Recorder(self._host.name, self._host.trust, count)
+
+    def _lookout(self) -> Lookout:
+        return self._home.pool.lookouts.of(self._host)
+
+    def _await_end(self, timeout: float | None) -> None:
+        if not self.wait(timeout):
+            raise TimeoutError(f"run {self.run[:8]} is still {self._row['state']}; it goes on")
+
+    def _collect(self) -> Outcome:
+        """Return the run's end and its result, with all its output in the recording."""
+        if self.errand is not None and self.errand.error is not None:
+            raise self.errand.error
+        if self._outcome is not None and (self._outcome.parts or not self._outcome.end.size):
+            return self._outcome
+        self._recorder = self._fresh_recorder()
+        if (self._row.get("detail") or {}).get("removed"):
+            raise RunRefused(
+                f"{self.host} does not know run {self.run[:8]} any more.",
+                known="It was removed there.",
+                next="%macgpu runs lists the runs that are known.",
+            )
+        with self._lookout().link() as link:
+            execution = Execution(link, self.run, self._recorder, Interrupts(), watch=True)
+            outcome = execution.drive()
+        # Its parts are fetched again for whoever wants them next: they may be gigabytes.
+        self._outcome = Outcome(end=outcome.end, parts=[])
+        return outcome
+
+    def _home_copies(self) -> Copies:
+        if self._copies is None:
+            outcome = self._collect()
+            home, host = self._home, self._host
+            with self._lookout().link() as link:
+                link.connect()
+                self._copies = copies(outcome, link, home.dialect, host.trust, self._imports())
+                link.say(m.Collected(run=self.run, keep=True))
+        self._raise_if_bad(self._copies.result)
+        return self._copies
+
+    def _imports(self) -> Any:
+        return {} if self._handed is None else imports_of(self._handed.cell.code)
+
+    def _raise_if_bad(self, result: Result) -> None:
+        error = error_of(result, self._recorder.error)
+        if error is not None:
+            raise error from None
+
+    # Waiting without blocking.
+
+    def __await__(self) -> Generator[Any, None, object]:
+        """Return the result when the run has ended, and let other tasks run meanwhile."""
+        return self._awaited().__await__()
+
+    async def _awaited(self) -> object:
+        pause = _SOON
+        while not await asyncio.to_thread(self.done):
+            await asyncio.sleep(pause)
+            pause = min(_LATER, pause * 1.5)
+        return await asyncio.to_thread(self.result)
+
+    # Showing.
+
+    def shown(self) -> dict[str, Any]:
+        """Return what is known of it now, for people; see `showing`."""
+        state = self.state
+        row = self._row
+        return {
+            "run": self.run,
+            "name": self.name,
+            "host": self.host,
+            "state": state,
+            "place": row.get("position"),
+            "wait": row.get("wait"),
+            "reason": (row.get("detail") or {}).get("reason") or "",
+            "age": float(row.get("age") or 0.0) + time.monotonic() - self._asked
+            if state not in FINAL
+            else row.get("age"),
+            "runs": list(self.runs),
+            "kept": row.get("kept"),
+            "purged": bool((row.get("detail") or {}).get("purged")),
+        }
+
+    def __repr__(self) -> str:
+        return as_text(self.shown())
+
+    def _repr_html_(self) -> str:
+        return as_html(self.shown())
