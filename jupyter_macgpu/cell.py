@@ -75,6 +75,8 @@ class Cell:
         Id of the run before it, where the variables stay on the host from one cell to the next and
         nothing of them travels; ``""`` for the first of them. Such a cell is transformed there.
         None is a notebook's cell.
+    request
+        Id of the front end's request that runs it; ``""`` where no front end shows widgets.
     """
 
     source: str
@@ -85,4 +87,5 @@ class Cell:
     headed: bool = True
     program: Program | None = None
     after: str | None = None
+    request: str = ""
     dialect: Dialect

@@ -7,9 +7,11 @@ import contextlib
 import getpass
 import sys
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .cell import Cell, Dialect
+from .comms import Comms
 from .detaching import Desk, ahead, detach
 from .fleet.watching import FleetFile
 from .home import Home
@@ -17,7 +19,13 @@ from .homecoming import attach
 from .interrupts import Interrupts, counted
 from .job import Run
 from .ledger import Ledger
-from .notebook import RunningCell, asked_by_front_end, kernel_id, notebook_name
+from .notebook import (
+    RunningCell,
+    asked_by_front_end,
+    kernel_id,
+    notebook_name,
+    request_id,
+)
 from .options import CellOptions, parse_cell
 from .outputs import Publisher, Rendering
 from .pool import Pool
@@ -59,6 +67,7 @@ class Extension:
         self.sticky = Sticky(lambda: asked_by_front_end(shell))
         #: Options that every cell of this notebook takes, as typed.
         self.defaults = ""
+        self.comms = Comms(shell, self.notice) if kernel_id(shell) else None
         self._ledger = Ledger()
         self._fleet = FleetFile()
         self._pool: Pool | None = None
@@ -144,6 +153,8 @@ class Extension:
     def close(self) -> None:
         """End this kernel's sessions."""
         self._ledger.close()
+        if self.comms is not None:
+            self.comms.close()
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.close()
@@ -176,6 +187,7 @@ class Extension:
             cell=self.running.cell,
             kernel=kernel_id(self.shell),
             headed=not self.sticky.took(body),
+            request=request_id(self.shell),
             dialect=self.dialect,
         )
         if options.dry_run:
@@ -187,7 +199,8 @@ class Extension:
 
     def attach(self, run: str, session: Session) -> object:
         """Take up a run and bind what it brings."""
-        publisher = self.publisher(session.host)
+        publisher = self.publisher()
+        self._show_as_of(session)
         with counted() as interrupts:
             result = attach(
                 run,
@@ -249,6 +262,13 @@ class Extension:
             self._publisher.screen = screen_for(host.name, host.trust)
         return self._publisher
 
+    def _show_as_of(self, session: Session) -> None:
+        """Screen what comes from now on as its host's, and have its widgets live."""
+        if self._publisher is not None:
+            self._publisher.screen = screen_for(session.host.name, session.host.trust)
+            if self.comms is not None:
+                self._publisher.comm = partial(self.comms.take, session.link)
+
     def _conclude(self, result: Result, publisher: Publisher) -> object:
         publisher.finish()
         for note in result.notes:
@@ -305,8 +325,7 @@ class Extension:
             ) from error
 
     def _placed(self, session: Session) -> None:
-        if self._publisher is not None:
-            self._publisher.screen = screen_for(session.host.name, session.host.trust)
+        self._show_as_of(session)
         if session.announced:
             return
         session.announced = True

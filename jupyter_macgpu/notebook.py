@@ -51,6 +51,13 @@ def asked_by_front_end(shell: InteractiveShell) -> bool:
     return is_request and (bool(content.get("silent")) or not content.get("store_history", True))
 
 
+def request_id(shell: InteractiveShell) -> str:
+    """Return the id of the front end's request that is being done; ``""`` without a kernel."""
+    kernel = getattr(shell, "kernel", None)
+    parent: Any = {} if kernel is None else kernel.get_parent("shell")
+    return str((parent.get("header") or {}).get("msg_id", ""))
+
+
 class RunningCell:
     """Remembers the id of the cell that is running, from IPython's own events."""
 

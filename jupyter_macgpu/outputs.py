@@ -107,10 +107,13 @@ class Publisher:
     ----------
     screen
         What everything goes through before it is shown, if the host's trust is ``data``.
+    comm
+        Takes what comms say, with buffers; None where no front end shows widgets.
     """
 
     def __init__(self, shell: InteractiveShell, notice: Callable[[str], None]) -> None:
         self.screen: Screen | None = None
+        self.comm: Callable[[dict[str, Any], m.Buffers], None] | None = None
         self.result: Bundle | None = None
         self.error: RemoteError | None = None
         self.held: list[m.Output] = []
@@ -128,7 +131,9 @@ class Publisher:
             content = self._joiner.take(output.what, output.content, output.buffers)
             if content is None:
                 return
-            output = replace(output, content=_fitting(content))
+            if output.what != "comm":
+                content = _fitting(content)
+            output = replace(output, content=content, buffers=self._joiner.buffers)
         if self.result is not None and output.what != "error":
             self.held.append(output)
         else:
@@ -223,8 +228,17 @@ class Publisher:
             getattr(sys, name).write(
                 text if self.screen is None else self.screen.stream(name, text)
             )
+        elif output.what == "comm":
+            self._pass_comm(output)
         else:
             getattr(self, f"_show_{output.what}", self._show_unknown)(output.content)
+
+    def _pass_comm(self, output: m.Output) -> None:
+        if self.screen is not None:
+            self.leave_out("a widget")
+        elif self.comm is not None:
+            self._flush()
+            self.comm(output.content, output.buffers)
 
     def _show_display_data(self, content: dict[str, Any], update: bool = False) -> None:
         self._flush()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .cell import Cell, Program
+    from .fleet.hosts import Host
     from .inputs import Inputs
     from .options import CellOptions
     from .session import Session
@@ -52,7 +53,7 @@ def submission(
     InputError
         As `variables` says.
     """
-    described = _description(cell, inputs, options, session.host.name, limits)
+    described = _description(cell, inputs, options, session.host, limits)
     description = json.dumps({**described, "stdin": not job.get("detach")})
     raw = [buffer.raw() for buffer in inputs.capture.buffers]
     pieces = bundle.pack([description.encode(), inputs.capture.stream, *raw])
@@ -95,7 +96,7 @@ def run_options(options: CellOptions) -> dict[str, Any]:
 
 
 def _description(
-    cell: Cell, inputs: Inputs, options: CellOptions, host: str, limits: Mapping[str, int]
+    cell: Cell, inputs: Inputs, options: CellOptions, host: Host, limits: Mapping[str, int]
 ) -> dict[str, Any]:
     return {
         "source": cell.source,
@@ -107,9 +108,11 @@ def _description(
         "free": list(inputs.free),
         "narrow": None if options.outputs is None else list(options.outputs),
         "setenv": variables(options),
-        "held": RemoteValue.held_on(host),
+        "held": RemoteValue.held_on(host.name),
         "limits": dict(limits),
-        "host": host,
+        "host": host.name,
+        # Of a host of data only no widget is shown, and its libraries are to know.
+        "parent": cell.request if host.trust == "full" else "",
         "after": cell.after,
         "program": None if cell.program is None else _told(cell.program),
     }

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Bytes that wait to be written to one peer before bulk is held back.
 ENOUGH = 1024 * 1024
+#: Bytes at which a peer is given up. Bulk is held back long before; what widgets say is not.
+BACKLOG = 128 * 1024 * 1024
 _CHUNK = 64 * 1024
 #: Pieces that are written at once; systems take 1024 at most.
 _IOV = 64
@@ -77,6 +79,8 @@ class Endpoint:
             return
         self._unsent.append(memoryview(data))
         self._unsent_bytes += len(data)
+        # It takes nothing. When it connects again, it asks widgets for their state.
+        self.gone = self._unsent_bytes > BACKLOG
 
     def flush(self) -> None:
         """Write what the peer takes now."""

@@ -153,6 +153,8 @@ class Session:
         How many values live there that exist nowhere else.
     idle_since
         When its last run ended, in seconds of the supervisor's monotonic clock.
+    listener
+        Number of the client that is told what its worker shows between runs, or 0.
     silent
         Whether its worker was found alive and has not said yet what it runs.
     own
@@ -166,6 +168,7 @@ class Session:
     worker: str = "none"
     values: int = 0
     idle_since: float = 0.0
+    listener: int = 0
     silent: bool = False
     reason: str = ""
     own: bool = False
@@ -174,6 +177,11 @@ class Session:
     def folder(self) -> str:
         """Name of its working folder."""
         return folder_of(self.notebook)
+
+    def is_left_by(self, notebook: str, client: str) -> bool:
+        """Say whether it was of an earlier kernel of this notebook, and nobody needs it."""
+        earlier = self.notebook == notebook and self.client != client
+        return earlier and not self.own and not self.listener
 
     @property
     def listens(self) -> bool:

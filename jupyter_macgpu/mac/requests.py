@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .book import Book
+    from .reports import Reports
 
 #: How a run can be stopped from outside.
 STOPS = ("interrupt", "kill")
@@ -39,7 +40,7 @@ ID = re.compile(r"[0-9a-f]{32}")
 class Requests:
     """Does what clients say."""
 
-    def __init__(self, book: Book) -> None:
+    def __init__(self, book: Book, reports: Reports) -> None:
         self._book = book
         self._counter = 0
         jobs = JobRequests(book)
@@ -51,6 +52,7 @@ class Requests:
             m.Cancel: self._cancel,
             m.InputReply: self._input_reply,
             m.Collected: self._collected,
+            m.Comm: reports.comm,
             m.Fetch: self._fetch,
             m.ListRuns: self._list_runs,
             m.Operate: self._operate,

@@ -27,6 +27,7 @@ from .leases import Waiting
 from .pressure import relieve
 from .queues import Lane, lanes_of
 from .records import Run
+from .reports import Reports
 from .requests import Requests
 from .succession import FATAL, Succession
 from .turns import ALONE, Crowd
@@ -60,7 +61,8 @@ class Supervisor(Succession):
 
     def __init__(self, slots: dict[str, int], boot: str) -> None:
         super().__init__(Book(slots, boot))
-        self._requests = Requests(self._book)
+        self._reports = Reports(self._book)
+        self._requests = Requests(self._book, self._reports)
 
     def jobs(self) -> list[Run]:
         """Return the live runs that nobody waits for."""
@@ -96,8 +98,7 @@ class Supervisor(Succession):
         """Note a client; a notebook's new kernel ends the worker of its old one."""
         self._book.clients[client] = hello
         for session in self._book.sessions.values():
-            earlier = session.notebook == hello.notebook and session.client != hello.client
-            if earlier and not session.own:
+            if session.is_left_by(hello.notebook, hello.client):
                 self._book.retire(session)
         return self._book.done()
 
@@ -108,6 +109,7 @@ class Supervisor(Succession):
     def disconnected(self, client: int, now: float) -> list[e.Effect]:
         """Forget a client and what it reserved. Its runs go on."""
         self._book.clients.pop(client, None)
+        self._reports.left(client)
         for run in [run for run in self._book.runs.values() if run.state == "receiving"]:
             if run.detail.get("from") == client:
                 self._book.drop(run)
@@ -143,24 +145,21 @@ class Supervisor(Succession):
     def worker_said(self, session_id: str, message: m.Message, now: float) -> list[e.Effect]:
         """Do what a worker says; its events come here in the order of its output."""
         if isinstance(message, m.Event):
-            self._event(session_id, message, now)
+            self._reports.event(session_id, message, now)
         elif isinstance(message, m.Operated):
             self._requests.answered(session_id, message)
         return self._book.done()
 
     def worker_wrote(self, session_id: str, name: str, data: bytes) -> list[e.Effect]:
         """Append what a worker wrote to the journal of its run."""
-        run = self._book.running(session_id)
-        if run is not None:
-            self._book.do(
-                e.Append(run=run.run, what="stream", content={"name": name}, buffers=(data,))
-            )
+        self._reports.wrote(session_id, name, data)
         return self._book.done()
 
     def worker_gone(self, session_id: str, how: dict[str, Any], now: float) -> list[e.Effect]:
         """Note a worker's death: its run ends with what is known of it."""
         session = self._book.sessions[session_id]
         started = session.worker != "starting"
+        self._reports.gone(session)
         session.worker, session.values, session.silent = "none", 0, False
         self._requests.abandoned(session_id)
         live = [run for run in self._book.runs.values() if run.session == session_id and run.live]
@@ -183,7 +182,7 @@ class Supervisor(Succession):
         self._book.reservations.expire(now)
         self._book.places(now)
         for session in self._book.sessions.values():
-            limit = IDLE_HOLDING if session.values else IDLE_EMPTY
+            limit = IDLE_HOLDING if session.values or session.listener else IDLE_EMPTY
             if self._book.is_idle(session) and now - session.idle_since > limit:
                 self._book.retire(session)
         self._purge()
@@ -237,39 +236,6 @@ class Supervisor(Succession):
         return self._book.done()
 
     # Small things that the above says.
-
-    def _event(self, session_id: str, event: m.Event, now: float) -> None:
-        run = self._book.runs.get(event.run)
-        if run is None or run.state != "started" or run.session != session_id:
-            return
-        if event.what == "finished":
-            self._finish(run, event, now)
-            return
-        if event.what == "input_request":
-            run.asking = event.mark
-        self._book.do(
-            e.Append(
-                run=run.run,
-                what=event.what,
-                content=event.content,
-                buffers=event.buffers,
-                mark=event.mark,
-            )
-        )
-
-    def _finish(self, run: Run, event: m.Event, now: float) -> None:
-        content = event.content
-        interrupted = (content.get("error") or {}).get("ename") == "KeyboardInterrupt"
-        state = "ok" if content.get("status") == "ok" else "error"
-        if state == "error" and run.stopping and interrupted:
-            state = "cancelled"
-        session = self._book.sessions[run.session]
-        session.values = int(content.get("live") or 0)
-        summary = {**content, "stopping": run.stopping}
-        self._book.end(run, state, summary, now, event)
-        if session.own and not session.values:
-            self._book.retire(session)
-        self._book.schedule(now)
 
     def _check_limits(self, run: Run, now: float) -> None:
         (timeout, whose), wait = self._time_limit(run), run.options.get("wait")

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from .comm import Comm as Comm
 from .jobs import Detach as Detach
 from .jobs import Proceed as Proceed
 from .jobs import Withdraw as Withdraw
@@ -190,7 +191,8 @@ class Output(Message):
         Journal offsets in bytes. Records follow each other without a gap.
     what
         ``stream``, ``display_data``, ``update_display_data``, ``execute_result``,
-        ``clear_output``, ``error``, ``notice``, ``input_request`` or ``gap``.
+        ``clear_output``, ``error``, ``notice``, ``input_request``, ``comm``, ``piece`` or
+        ``gap``.
     content
         As in nbformat; of a stream the name, its bytes are in `buffers`.
     """
@@ -357,14 +359,3 @@ class Removed(Message):
     """Answers `Remove`."""
 
     run: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comm(Message):
-    """A Jupyter comm's message, either way: ``open``, ``msg`` or ``close``, with buffers."""
-
-    session: str
-    run: str
-    comm: str
-    action: str
-    content: dict[str, Any] = field(default_factory=dict)

@@ -49,6 +49,8 @@ FLOORS = [
     {"fetching", "findings", "lookout", "scouting", "sending", "statuses"},
     {"execution", "monitor"},
     {"session"},
+    {"commline", "widgetstates"},
+    {"comms"},
     {"folder", "handed", "owners", "waiting"},
     {"getting", "putting"},
     {"pool", "submission"},
@@ -74,6 +76,7 @@ FLOORS = [
 OWNERS = {
     "IPython": {
         "__init__.py",
+        "comms.py",
         "extension.py",
         "magic.py",
         "notebook.py",
@@ -81,6 +84,7 @@ OWNERS = {
         "mac/worker/",
     },
     "cloudpickle": {"wire/values/"},
+    "comm": {"comms.py"},
     "fabric": {"transport/ssh/"},
     "ipywidgets": {"widgets/"},
     "jupyter_server": {"server/"},
@@ -140,6 +144,7 @@ PURE = {
     "standing.py",
     "simulation/weather.py",
     "verbs.py",
+    "widgetstates.py",
     "words.py",
 }
 IMPURE_MODULES = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import types
 import typing
 from typing import Any
@@ -111,14 +112,61 @@ def test_a_moved_field_is_checked_like_a_head(text: bytes) -> None:
 def test_content_of_any_length_is_put_together_again(length: int) -> None:
     text = '{"a":"' + "x" * length + '"}'
     joiner = Joiner()
-    pieces = cut(text)
-    if not pieces:
+    pieces, content, last = cut(text)
+    if content is None:
+        assert (pieces, last) == ([], ())
         assert joiner.take("display_data", {"a": "x" * length}, ()) == {"a": "x" * length}
         return
-    for piece in pieces[:-1]:
+    for piece in pieces:
         assert joiner.take(PIECE, {}, (piece,)) is None
-    assert joiner.take("display_data", IN_BUFFERS, (pieces[-1],)) == {"a": "x" * length}
+    assert content == IN_BUFFERS
+    assert joiner.take("display_data", content, last) == {"a": "x" * length}
     assert joiner.take("stream", {"name": "stdout"}, (b"text",)) == {"name": "stdout"}
+
+
+BUFFERS = {
+    "none": (),
+    "small": (b"", b"abc", memoryview(b"de")),
+    "large": (bytes(LONGEST), b"x", bytes(LONGEST)),
+    "many": tuple(bytes([n % 256]) for n in range(2000)),
+}
+
+
+@pytest.mark.parametrize("name", BUFFERS)
+@pytest.mark.parametrize("length", [10, IN_HEAD + 1])
+def test_buffers_come_with_their_content_whatever_their_size(name: str, length: int) -> None:
+    said = {"a": "x" * length}
+    joiner = Joiner()
+    pieces, content, last = cut(json.dumps(said), BUFFERS[name])
+    for piece in pieces:
+        record = m.Event(run="r", mark=1, what=PIECE, buffers=(piece,))
+        assert isinstance(travel(record), m.Event)
+        assert joiner.take(PIECE, {}, (piece,)) is None
+    record = m.Event(run="r", mark=1, what="comm", content=content or said, buffers=last)
+    got = travel(record)
+    assert isinstance(got, m.Event)
+    assert joiner.take("comm", got.content, got.buffers) == said
+    assert [bytes(b) for b in joiner.buffers] == [bytes(b) for b in BUFFERS[name]]
+
+
+@pytest.mark.parametrize("depth", [5, 28, 29, 30, 31, 32, 33, 200])
+def test_content_of_any_depth_is_put_together_again(depth: int) -> None:
+    said: dict[str, Any] = {}
+    for _ in range(depth - 1):
+        said = {"a": said}
+    pieces, content, last = cut(json.dumps(said))
+    got = travel(
+        m.Output(run="r", start=0, end=1, what="comm", content=content or said, buffers=last)
+    )
+    assert isinstance(got, m.Output)
+    assert pieces == []
+    assert Joiner().take("comm", got.content, got.buffers) == said
+
+
+@pytest.mark.parametrize("sizes", [[3], [1, 2], [-1, 3], ["2"], 2, [0, 2]])
+def test_sizes_that_are_not_those_of_the_parts_are_refused(sizes: object) -> None:
+    with pytest.raises(RemoteProtocolError):
+        Joiner().take("comm", {"in_buffers": True, "sizes": sizes}, (b"{}",))
 
 
 @pytest.mark.parametrize("data", [b"", b"[1]", b"{"])

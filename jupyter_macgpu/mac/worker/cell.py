@@ -46,6 +46,8 @@ class Cell:
         Bytes that come back by themselves.
     can_ask
         Whether somebody answers `input()`.
+    parent
+        Id of the front end's request that runs the cell, if that front end shows comms.
     host
         What the notebook calls this machine.
     program
@@ -70,6 +72,7 @@ class Cell:
     environ: dict[str, str]
     limits: Limits
     can_ask: bool
+    parent: str
     host: str
     program: Program | None
     after: str | None
@@ -113,6 +116,7 @@ def _described(said: dict[str, Any], stream: memoryview, buffers: tuple[memoryvi
         environ=dict(said.get("setenv") or {}),
         limits=Limits(value=limits.get("value", VALUE_LIMIT), cell=limits.get("cell", CELL_LIMIT)),
         can_ask=bool(said.get("stdin", True)),
+        parent=str(said.get("parent") or ""),
         host=said.get("host") or "the worker",
         program=read_program(said["program"]) if said.get("program") else None,
         after=said.get("after"),

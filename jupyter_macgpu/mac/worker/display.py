@@ -16,12 +16,13 @@ from IPython.core.displaypub import DisplayPublisher
 from ...wire import content as wire_content
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
 
     from IPython.core.interactiveshell import InteractiveShell
 
+    from ...wire.messages import Buffers
     from .outlet import Outlet
-
 
 #: Where IPython keeps the last results.
 _RESULTS = ("_", "__", "___")
@@ -38,7 +39,12 @@ class Announcer:
         """Whether this is a forked child, which can only print."""
         return self._outlet.forked
 
-    def tell(self, what: str, content: dict[str, Any]) -> None:
+    @property
+    def lock(self) -> threading.RLock:
+        """The lock under which things are told in order."""
+        return self._outlet.lock
+
+    def tell(self, what: str, content: dict[str, Any], buffers: Buffers = ()) -> None:
         """Tell an event of kind `what`.
 
         Raises
@@ -47,15 +53,15 @@ class Announcer:
             If the content holds what is no JSON even for Jupyter.
         """
         text = as_json(content)
-        pieces = wire_content.cut(text)
-        if not pieces:
-            self._outlet.event(what, json.loads(text))
+        pieces, short, last = wire_content.cut(text, buffers)
+        if short is None:
+            self._outlet.event(what, json.loads(text), buffers=last)
             return
         # In one go: the pieces of two threads' displays must not mix.
         with self._outlet.lock:
-            for piece in pieces[:-1]:
+            for piece in pieces:
                 self._outlet.event(wire_content.PIECE, {}, buffers=(piece,))
-            self._outlet.event(what, wire_content.IN_BUFFERS, buffers=(pieces[-1],))
+            self._outlet.event(what, short, buffers=last)
 
 
 class Publisher(DisplayPublisher):

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ...wire.messages import Execute
     from ...wire.values.changes import Changes
     from .asking import Asking
+    from .comms import Comms
     from .gate import Gate
     from .holdings import Holdings
     from .outlet import Outlet
@@ -64,6 +65,7 @@ class Executor:
     gate: Gate
     outlet: Outlet
     asking: Asking
+    comms: Comms
     holdings: Holdings
     results: Results
     vigil: Vigil
@@ -75,6 +77,7 @@ class Executor:
         try:
             self.vigil.check()
             cell = open_cell(message)
+            self.comms.begin(cell.parent)
             received = self._load(cell)
         except Exception as error:  # whatever an input's own code raises
             self.gate.end()

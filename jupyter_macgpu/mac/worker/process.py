@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..store import Store
 from . import identity
 from .asking import Asking
+from .comms import Comms
 from .display import Announcer
 from .doorman import Doorman, Patience, listen
 from .execute import Executor
@@ -46,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     outlet = Outlet(link, gate.shield)
     facts["nonce"] = outlet.nonce
     _redirect(outlet)
-    service = _build(options.dir, gate, link, outlet)
+    service = _build(options, gate, link, outlet)
 
     def leave() -> None:
         service.leave()
@@ -100,11 +101,14 @@ def _redirect(outlet: Outlet) -> None:
     sys.stderr = sys.__stderr__ = TextStream("<stderr>", outlet, stderr)  # type: ignore[assignment,misc]
 
 
-def _build(folder: Path, gate: Gate, link: Link, outlet: Outlet) -> Service:
+def _build(options: argparse.Namespace, gate: Gate, link: Link, outlet: Outlet) -> Service:
+    folder: Path = options.dir
     announcer = Announcer(outlet)
     shell = make_shell(announcer, gate, folder / "ipython")
     asking = Asking(link, announcer)
     asking.install()
+    comms = Comms(announcer, options.session, outlet.nonce)
+    comms.install(shell)
     # As in a notebook: the working folder is searched first, wherever it is by then.
     sys.path.insert(0, "")
     sys.argv = [""]
@@ -114,6 +118,7 @@ def _build(folder: Path, gate: Gate, link: Link, outlet: Outlet) -> Service:
         gate=gate,
         outlet=outlet,
         asking=asking,
+        comms=comms,
         holdings=holdings,
         results=results,
         vigil=vigil_for(Store(folder.parents[1])),
@@ -124,7 +129,7 @@ def _build(folder: Path, gate: Gate, link: Link, outlet: Outlet) -> Service:
         namespace=shell.user_ns,
         number_of=executor.number_of,
     )
-    return Service(link, executor, operator)
+    return Service(link, executor, operator, comms)
 
 
 def _write_identity(path: Path, facts: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from ...wire import messages as m
 if TYPE_CHECKING:
     import socket
 
+    from .comms import Comms
     from .execute import Executor
     from .link import Link
     from .operate import Operator
@@ -26,14 +27,15 @@ class Service:
     ----------
     link
         Where requests arrive.
-    executor, operator
+    executor, operator, comms
         Do them.
     """
 
-    def __init__(self, link: Link, executor: Executor, operator: Operator) -> None:
+    def __init__(self, link: Link, executor: Executor, operator: Operator, comms: Comms) -> None:
         self._link = link
         self._executor = executor
         self._operator = operator
+        self._comms = comms
         self._loop = asyncio.new_event_loop()
         self._main = threading.get_ident()
         # Cells share one context: what a cell sets in `decimal`'s or numpy's holds in the next.
@@ -104,5 +106,7 @@ class Service:
         elif isinstance(message, m.Operate):
             self._link.put(self._operator.do(message))
             self._link.flush()
+        elif isinstance(message, m.Comm):
+            self._comms.heard(message)
         elif isinstance(message, m.Goodbye):
             self._leave()

@@ -47,6 +47,8 @@ class ZMQInteractiveShell(InteractiveShell):
 
     announcer: Announcer
     gate: Gate
+    #: Stands for the notebook's kernel, and is there while a front end shows widgets: see `comms`.
+    kernel: Any
     #: Attribute that `exit` sets; a notebook's kernel is not ended from a worker.
     keepkernel_on_exit = None
     #: Name and text of the last error that was shown in this run.

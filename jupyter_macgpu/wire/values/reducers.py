@@ -15,7 +15,7 @@ from .classes import reduce_class
 from .functions import reduce_cell, reduce_code, reduce_function
 from .instances import has_attributes, is_plain, reduce_instance, set_instance
 from .modules import LazyImport, LazyModule, reduce_lazy_import, reduce_module
-from .refusals import Unshippable, type_name
+from .refusals import Unshippable, refusal, type_name
 from .remote import RemoteValue, reduce_remote
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ def reducer_for(cls: type) -> Reducer | None:
         return _reduce_weakref
     if cls.__module__.partition(".")[0] == "tqdm" and hasattr(cls, "format_dict"):
         return _reduce_progress_bar
+    if ("matplotlib.artist", "Artist") in ((b.__module__, b.__name__) for b in cls.__mro__):
+        return _reduce_artist
     if is_plain(cls) and has_attributes(cls):
         return reduce_instance
     return _checked
@@ -107,6 +109,15 @@ def _reduce_weakref(_encoder: Encoder, reference: Any) -> Any:
     if target is None or type(reference) not in (weakref.ref, weakref.WeakMethod):
         raise Unshippable(reference, f"a {type_name(type(reference))} that refers to nothing")
     return type(reference), (target,)
+
+
+def _reduce_artist(encoder: Encoder, artist: Any) -> Any:
+    canvas = getattr(getattr(artist, "figure", None), "canvas", None)
+    reason = refusal(type(canvas))
+    if reason is not None:
+        # The figure is drawn again in the browser whenever a part of it changes here.
+        raise Unshippable(artist, f"its figure's canvas is a widget, and {reason}")
+    return _checked(encoder, artist)
 
 
 def _reduce_progress_bar(encoder: Encoder, bar: Any) -> Any:
