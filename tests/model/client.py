@@ -6,8 +6,11 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from jupyter_macgpu.execution import Execution, Outcome, Submission
+from jupyter_macgpu.fleet.hosts import Host
 from jupyter_macgpu.interrupts import Interrupts
 from jupyter_macgpu.link import Link
+from jupyter_macgpu.session import Session
+from jupyter_macgpu.waiting import Request, Waiting
 from jupyter_macgpu.wire import messages as m
 from jupyter_macgpu.wire.errors import MacGPUError, TransportError
 from tests.model.network import Line
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.model.world import World
+
+HOST = Host(name="model", hostname="model")
 
 
 class Stopped(BaseException):
@@ -99,11 +104,17 @@ class Client:
     name = "model"
 
     def __init__(
-        self, world: World, run: str, submission: Submission | None, notebook: str
+        self,
+        world: World,
+        run: str,
+        submission: Submission | None,
+        notebook: str,
+        reserves: bool = False,
     ) -> None:
         self.world = world
         self.run = run
         self.submission = submission
+        self.reserves = reserves
         self.shown: list[Any] = []
         self.epochs: list[tuple[int, int]] = []
         self.boot = self.line_boot = world.boots
@@ -127,12 +138,27 @@ class Client:
 
     def _drive(self) -> None:
         try:
+            if self.reserves:
+                self._wait()
             self.outcome = self.execution.drive()
         except MacGPUError as error:
             self.error = error
         except Exception as error:
             self.error = error
             self.world.crashes.append(error)
+
+    def _wait(self) -> None:
+        """Reserve a slot before anything is sent, as a cell does that may run on several hosts."""
+        assert self.submission is not None
+        message = self.submission.message
+        session = Session(host=HOST, link=self.link, session=message.session)
+        limit = message.options.get("wait")
+        request = Request(run=self.run, origin=message.origin, options=message.options, limit=limit)
+        waiting = Waiting(request, lambda _names, _most: [], self, self.interrupts)
+        for _ in range(3):
+            self.link.connect()
+            if waiting.first([session]) is not None:
+                break
 
     # As transport.
 

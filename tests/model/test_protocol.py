@@ -16,7 +16,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from jupyter_macgpu.mac.succession import GAP
 from jupyter_macgpu.wire import messages as m
 from jupyter_macgpu.wire.connection import Connection
-from jupyter_macgpu.wire.errors import RunLost, RunRefused, RunUnknown, TransportError
+from jupyter_macgpu.wire.errors import (
+    RunCancelled,
+    RunLost,
+    RunRefused,
+    RunUnknown,
+    TransportError,
+)
+from jupyter_macgpu.wire.order import LEAST, MOST
 from jupyter_macgpu.wire.policy import HostPolicy, Limits, render
 from jupyter_macgpu.wire.states import FINAL
 from tests.model.client import Client
@@ -29,6 +36,8 @@ ENOUGH = 400
 CLIENTS = 5
 INDEX = st.integers(0, 9)
 OPTIONS = [{}, {"cpu": True}, {"timeout": 20}, {"wait": 15}, {"again": True}, {"mem": 5}]
+OPTIONS += [{"priority": 2}]
+PRIORITIES = st.integers(LEAST, MOST)
 #: What the host's administrator lays down; with the last two nothing begins.
 POLICIES = [
     None,
@@ -100,9 +109,23 @@ class Protocol(RuleBasedStateMachine):
         cell=st.integers(1, 2),
         size=st.sampled_from([5, 2000]),
         options=st.sampled_from(OPTIONS),
+        reserves=st.booleans(),
     )
-    def submit(self, notebook: int, cell: int, size: int, options: dict[str, Any]) -> None:
-        self.world.submit(notebook, cell, size, options)
+    def submit(
+        self, notebook: int, cell: int, size: int, options: dict[str, Any], reserves: bool
+    ) -> None:
+        self.world.submit(notebook, cell, size, options, reserves)
+
+    @rule(notebook=st.integers(1, 4), kind=st.sampled_from(["gpu", "cpu"]), priority=PRIORITIES)
+    def reserve_and_say_no_more(self, notebook: int, kind: str, priority: int) -> None:
+        """Somebody takes a place, and is silent from then on."""
+        if not self.world.ensure_server():
+            return
+        options = {"cpu": kind == "cpu", "priority": priority}
+        run, session = f"{self.world.number():032x}", f"{notebook:032x}"
+        line, connection = self.world.connect(), Connection("client", "supervisor")
+        line.send(connection.send(m.Hello(role="client", client="silent", notebook="silent")))
+        line.send(connection.send(m.Reserve(run=run, session=session, options=options)))
 
     @precondition(lambda self: 0 < len(self.world.clients) < CLIENTS)
     @rule(index=INDEX, notebook=st.integers(1, 3))
@@ -249,11 +272,21 @@ class Protocol(RuleBasedStateMachine):
                 self.ended[run.run] = run.state
 
     @invariant()
-    def only_live_runs_hold_slots(self) -> None:
+    def only_live_runs_and_reservations_hold_slots(self) -> None:
         server = self.world.server
         if server is not None:
-            leases, runs = server.mind._book.leases, server.mind.runs
-            assert all(runs[run].live for run in [*leases.holding(), *leases.waiting()])
+            book = server.mind._book
+            there = [*book.leases.holding(), *book.leases.waiting()]
+            assert len(set(there)) == len(there)
+            for run in there:
+                assert run in book.reservations or book.runs[run].live
+
+    @invariant()
+    def the_queue_is_in_order(self) -> None:
+        server = self.world.server
+        if server is not None:
+            places = [each.place.order for each in server.mind._book.leases._queue]
+            assert places == sorted(places)
 
     @invariant()
     def where_nothing_may_begin_nothing_does(self) -> None:
@@ -297,15 +330,23 @@ class Protocol(RuleBasedStateMachine):
         live = [run for run in self.runs().values() if run.live]
         assert not waiting, waiting
         assert not live, live
+        assert not self.queue()
         self.no_run_happens_twice()
         self.nobody_breaks_the_rules()
         self.what_is_shown_has_happened()
         self.an_end_stays()
 
     def is_at_rest(self) -> bool:
-        return all(client.done for client in self.world.clients) and not any(
-            run.live for run in self.runs().values()
-        )
+        done = all(client.done for client in self.world.clients)
+        return done and not any(run.live for run in self.runs().values()) and not self.queue()
+
+    def queue(self) -> list[str]:
+        """Return what holds a slot or waits for one."""
+        started = self.world.ensure_server()
+        if not started or self.world.server is None:
+            return []
+        leases = self.world.server.mind._book.leases
+        return [*leases.holding(), *leases.waiting()]
 
     def runs(self) -> dict[str, Any]:
         started = self.world.ensure_server()  # it may die of a fuse
@@ -321,8 +362,9 @@ class Protocol(RuleBasedStateMachine):
     def check_failure(self, client: Client) -> None:
         """A client that knows no end says what it knows, and that is right."""
         error = client.error
-        assert isinstance(error, (RunLost, RunRefused, RunUnknown, TransportError)), error
-        if isinstance(error, (RunRefused, TransportError)) and client.submission is not None:
+        nothing_ran = (RunRefused, RunCancelled, TransportError)
+        assert isinstance(error, (RunLost, RunUnknown, *nothing_ran)), error
+        if isinstance(error, nothing_ran) and client.submission is not None:
             assert self.world.executions[client.run] == 0
 
     def check_end(self, client: Client) -> None:

@@ -15,7 +15,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyter_macgpu import execution, fetching, interrupts, link
+from jupyter_macgpu import execution, fetching, interrupts, link, waiting
 from jupyter_macgpu.execution import Submission
 from jupyter_macgpu.mac import (
     carry,
@@ -220,8 +220,15 @@ class World:
         self.lines.append(line)
         return line
 
-    def submit(self, notebook: int, cell: int, size: int, options: dict[str, Any]) -> Client:
-        """Run a cell from a new kernel's hand."""
+    def submit(
+        self,
+        notebook: int,
+        cell: int,
+        size: int,
+        options: dict[str, Any],
+        reserves: bool = False,
+    ) -> Client:
+        """Run a cell from a new kernel's hand, which may reserve its slot first."""
         pieces = bundle.pack([b"%d" % self._number * size])
         message = m.Submit(
             run=f"{self.number():032x}",
@@ -232,14 +239,17 @@ class World:
             origin={"notebook": str(notebook), "cell": str(cell)},
             options=options,
         )
-        return self._client(message.run, Submission(message=message, pieces=pieces), str(notebook))
+        submission = Submission(message=message, pieces=pieces)
+        return self._client(message.run, submission, str(notebook), reserves)
 
     def attach(self, run: str, notebook: str) -> Client:
         """Attach to a run from another kernel."""
         return self._client(run, None, notebook)
 
-    def _client(self, run: str, submission: Submission | None, notebook: str) -> Client:
-        client = Client(self, run, submission, notebook)
+    def _client(
+        self, run: str, submission: Submission | None, notebook: str, reserves: bool = False
+    ) -> Client:
+        client = Client(self, run, submission, notebook, reserves)
         self.clients.append(client)
         return client
 
@@ -311,7 +321,7 @@ def modelled(world: World) -> Iterator[None]:
         (journal, "os", Disk(world)),
         (stragglers, "reap", lambda _folder: 0),
         (store, "boot_id", lambda: f"boot-{world.boots}"),
-        *((module, "time", clock) for module in (execution, fetching, interrupts, link)),
+        *((module, "time", clock) for module in (execution, fetching, interrupts, link, waiting)),
     ]
     before = [(module, name, getattr(module, name)) for module, name, _ in changes]
     for module, name, value in changes:
