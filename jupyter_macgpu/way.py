@@ -33,6 +33,7 @@ from .variables import variables
 from .waiting import Request, Waiting
 from .wire import messages as m
 from .wire.errors import RemoteProtocolError, TransportError
+from .wire.usage import KEY
 from .wire.values import confined, restore
 from .wire.values.capture import INPUT_LIMIT
 from .wire.values.imported import imports_of
@@ -321,7 +322,9 @@ def bind(
     summary = end.summary
     notes: tuple[str, ...] = ()
     if outcome.parts:
-        summary = {**summary, **_told(outcome.parts[0], trusted=imports is None)}
+        told = _told(outcome.parts[0], trusted=imports is None)
+        told.pop(KEY, None)  # the supervisor has put its own part beside it
+        summary = {**summary, **told}
         before = {name: namespace[name] for name in inputs if name in namespace}
         namespace.update(inputs)
         applied = _applied(outcome, table, namespace, host, dialect, imports, summary)

@@ -265,7 +265,8 @@ class Carrier:
                 state=effect.state,
                 offset=0,
                 digest="",
-                summary=effect.summary | self.files.wrote(self._folder(run.session)),
+                summary=self.mind.meter.told(effect.run, effect.summary, self.now())
+                | self.files.wrote(self._folder(run.session)),
                 size=effect.size,
                 result=effect.result,
                 buffers=effect.buffers,

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..wire import messages as m
+from ..wire.usage import to_json
 from . import hardware, memory, stragglers
 from .awake import Awake
 from .bounds import bounds_of
@@ -173,9 +174,9 @@ class Condition:
         """
         now = self._now()
         self._probe.tick()
-        self.turn()
+        effects = self.turn()
         if now < self._due:
-            return []
+            return effects
         self._due = now + LOOK
         if self._mind.busy:
             self._awake.hold()
@@ -185,7 +186,7 @@ class Condition:
         relief = self._relieve(now)
         self._watchers = {n: each for n, each in self._watchers.items() if n in self._clients}
         self._tell([number for number, each in self._watchers.items() if now >= each.due])
-        return [*relief, *self.bind()]
+        return [*effects, *relief, *self.bind()]
 
     def _relieve(self, now: float) -> list[e.Effect]:
         """Stop the largest run if the memory pressure stays critical."""
@@ -202,17 +203,33 @@ class Condition:
         self._pressure.acted(now)
         return self._mind.relieve(memory.sizes(self._place), now)
 
-    def turn(self) -> None:
+    def turn(self) -> list[e.Effect]:
         """Note after each turn of the loop whether a run is active, and what the tools said."""
+        effects: list[e.Effect] = []
         if self._mind.busy or self.gauge.is_measuring:
             self._busy_at = self._now()
-        if not self._mind.busy:
+        if self._mind.busy:
+            self._mind.meter.active(self._mind.active(), self._busy_at)
+        else:
             self._awake.release()
         if (self._probe.rounds, self.gauge.version) != self._told:
             self._told = (self._probe.rounds, self.gauge.version)
             self._judge()
+            effects = self._measure()
             self._tell([*self._watchers, *(self._waiting - self._watchers.keys())])
             self._waiting.clear()
+        return effects
+
+    def _measure(self) -> list[e.Effect]:
+        """Count the newest reading, and have those who follow active runs told."""
+        sample, read = self._probe.sample, self._probe.ended
+        if sample is None or read is None or read != self._probe.tried:
+            return []
+        self._mind.meter.sampled(sample, read)
+        effects: list[e.Effect] = []
+        for run in self._mind.active():
+            effects += self._mind.measured(run, to_json(self._mind.meter.usage(run, self._now())))
+        return effects
 
     def worker_ended(self, sign: str) -> None:
         """Note the name of the signal that ended a worker; some may be the GPU's fault."""

@@ -101,7 +101,7 @@ class Server:
             self.do(self._condition.sharing.turn())
             self._flush()
             self._hands.journals.make_spare()
-            self._condition.turn()
+            self.do(self._condition.turn())
             runs = self.mind.runs.values()
             if self.successor is not None and handover.all_begun(runs, self.now()):
                 break

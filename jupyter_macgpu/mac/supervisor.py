@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..wire import messages as m
 from ..wire.states import FINAL
+from ..wire.usage import KEY
 from . import effects as e
 from .book import Book
 from .bounds import Bounds
 from .jobrequests import purge
 from .leases import Waiting
+from .meter import Meter
 from .pressure import relieve
 from .queues import Lane, lanes_of
 from .records import Run
@@ -63,6 +65,8 @@ class Supervisor(Succession):
         super().__init__(Book(slots, boot))
         self._reports = Reports(self._book)
         self._requests = Requests(self._book, self._reports)
+        #: Counts what runs use.
+        self.meter = Meter()
 
     def jobs(self) -> list[Run]:
         """Return the live runs that nobody waits for."""
@@ -82,6 +86,11 @@ class Supervisor(Succession):
     def busy(self) -> bool:
         """Whether a run holds a slot."""
         return bool(self._book.holding())
+
+    def active(self) -> list[str]:
+        """Return the runs that have begun and not ended."""
+        book = self._book
+        return [run for run in book.leases.holding() if book.runs[run].state == "started"]
 
     def lanes(self, now: float) -> dict[str, Lane]:
         """Return what runs and waits by kind of slot, and how long a new run would wait."""
@@ -153,6 +162,13 @@ class Supervisor(Succession):
     def worker_wrote(self, session_id: str, name: str, data: bytes) -> list[e.Effect]:
         """Append what a worker wrote to the journal of its run."""
         self._reports.wrote(session_id, name, data)
+        return self._book.done()
+
+    def measured(self, run_id: str, usage: dict[str, Any]) -> list[e.Effect]:
+        """Tell those who follow an active run what it has used so far."""
+        run = self._book.runs.get(run_id)
+        if run is not None and run.state == "started":
+            self._book.tell(run, {KEY: usage})
         return self._book.done()
 
     def worker_gone(self, session_id: str, how: dict[str, Any], now: float) -> list[e.Effect]:

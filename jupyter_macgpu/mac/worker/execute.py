@@ -7,15 +7,17 @@ import os
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ...wire import content as wire_content
+from ...wire.usage import KEY
 from ...wire.values.receive import InputNotLoadable, Received, nothing_received, receive
 from .cell import Cell, open_cell
 from .device import default_device, gpu_never_used
 from .display import ResultHook, as_json
+from .measure import Measure
 from .program import run_program
 from .trouble import (
     Trouble,
@@ -59,6 +61,8 @@ class Executor:
         Where results are put.
     vigil
         Looks before each run whether Metal is still there.
+    measure
+        Measures what a run uses.
     """
 
     shell: ZMQInteractiveShell
@@ -69,10 +73,12 @@ class Executor:
     holdings: Holdings
     results: Results
     vigil: Vigil
+    measure: Measure = field(default_factory=Measure)
 
     async def run(self, message: Execute) -> None:
         """Run a cell and tell how it ended. Nothing that goes wrong is raised."""
         times = [time.perf_counter()]
+        self.measure.begin()
         self.gate.begin(message.run)
         try:
             self.vigil.check()
@@ -193,6 +199,7 @@ class Executor:
             "timings": dict(zip(("load", "run", "dump"), spans, strict=False)),
             "payload": _plain(self.shell.take_payloads()),
             "live": self.holdings.count,
+            KEY: self.measure.end(),
         }
 
     def _finish(self, run: str, summary: dict[str, Any], changes: Changes) -> None:
@@ -288,7 +295,7 @@ def _for_head(summary: dict[str, Any], text: str) -> dict[str, Any]:
     """Return as much of a summary as a message's head takes; the bundle has all of it."""
     if len(text) <= wire_content.IN_HEAD:
         return summary
-    short = {key: summary[key] for key in ("status", "error", "timings", "live")}
+    short = {key: summary[key] for key in ("status", "error", "timings", "live", KEY)}
     if short["error"]:
         short["error"] = {key: value[:_SHORT] for key, value in short["error"].items()}
     return short | {"shortened": True}
