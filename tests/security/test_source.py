@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -107,3 +108,14 @@ def test_s9_no_script_makes_markup_of_text() -> None:
     ours = [path for path in SCRIPTS if not {"node_modules", "lib"} & set(path.parts)]
     assert [str(path) for path in ours if MARKUP(path.read_text(encoding="utf-8"))] == []
     assert MARKUP("node.innerHTML = name;")
+
+
+def test_each_promise_names_tests_that_exist() -> None:
+    text = (ROOT.parent / "SECURITY.md").read_text(encoding="utf-8")
+    promises = text.split("## Promises")[1].split("## ")[0].splitlines()
+    rows = [line.split("|")[1:-1] for line in promises if line.startswith("| ")][1:]
+    assert len(rows) >= 10
+    for promise, _, tests in rows:
+        paths = re.findall(r"`(tests/[^`]+)`", tests)
+        assert paths, promise
+        assert [path for path in paths if not (ROOT.parent / path).exists()] == []
