@@ -10,7 +10,7 @@ INPUTS := pyproject.toml requirements/dev.lock
 # The lock pins versions where it can; `make test LOCK=` takes the newest that the ranges allow.
 LOCK   := -c requirements/dev.lock
 # Debian packages that the tests need, installed where that is possible; may be empty.
-APT_PACKAGES := openssh-server openssh-client nftables iproute2 fish csh zsh strace faketime
+APT_PACKAGES := openssh-server openssh-client nftables iproute2 fish csh zsh patch strace faketime
 # Further words for pytest: make test ARGS="tests/unit -k fleet".
 ARGS   :=
 # One benchmark by its name, with its options: make bench ONLY="cold --hosts 12". One decoder for

@@ -74,7 +74,8 @@ def test_a_notebook_is_saved_without_outputs(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "document", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE"]
+    "document",
+    ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "LICENSE"],
 )
 def test_a_reader_finds_the_documents_that_every_project_has(document: str) -> None:
     assert (ROOT / document).stat().st_size > 200
