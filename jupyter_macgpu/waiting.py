@@ -42,7 +42,7 @@ HASTE = 0.3
 #: first, when they may just be slow to answer, and at most.
 _SOON, _ROUND = 0.3, 5.0
 #: What one host refuses the others may well take.
-_ELSEWHERE = frozenset({"managed", "too-large", "too-many", "not-available"})
+_ELSEWHERE = frozenset({"managed", "too-large", "too-many", "not-available", "reserved"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,8 +203,9 @@ class Waiting:
         self._queues.remove(queue)
 
     def _reserve(self, session: Session) -> None:
-        if not _reserves(session):
-            return
+        stores = {_store(queue.session) for queue in self._queues}
+        if not _reserves(session) or _store(session) in stores:
+            return  # two names may mean one machine
         queue = _Queue(session, pinged=time.monotonic())
         self._queues.append(queue)
         with self._losing(queue):
@@ -297,6 +298,10 @@ def _reserves(session: Session) -> bool:
     """Say whether a host knows of reservations: an older supervisor does not."""
     hello = session.link.hello
     return hello is not None and "reservations" in hello.capabilities
+
+
+def _store(session: Session) -> str:
+    return "" if session.link.hello is None else session.link.hello.store
 
 
 def _or(value: float | None, other: float) -> float:

@@ -93,7 +93,7 @@ class Reservations:
         mine = sum(each.client == client for each in self._all.values())
         if (known is not None and known.client != client) or waiting.run in self._book.runs:
             text = "this run id was used before"
-            self._book.refuse(client, "reserve", waiting.run, "other-payload", text)
+            self._book.refuse(client, "reserve", waiting.run, "reserved", text)
         elif known is not None:
             known.said = None
             self.tell(waiting.run, now)

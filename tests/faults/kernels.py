@@ -20,12 +20,15 @@ class Reply:
 
     Attributes
     ----------
+    updates
+        What lines that it showed were changed to.
     error
         Name and text of its error, or nothing.
     """
 
     stdout: str = ""
     texts: list[str] = field(default_factory=list)
+    updates: list[str] = field(default_factory=list)
     error: str = ""
 
 
@@ -122,6 +125,8 @@ class Kernel:
             self.reply.stdout += content["text"]
         elif kind in ("display_data", "execute_result"):
             self.reply.texts.append(content["data"].get("text/plain", ""))
+        elif kind == "update_display_data":
+            self.reply.updates.append(content["data"].get("text/plain", ""))
         elif kind == "error":
             self.reply.error = f"{content['ename']}: {content['evalue']}"
         return kind == "status" and content["execution_state"] == "idle"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +18,8 @@ import pytest
 from jupyter_macgpu.wire.errors import RunCancelled
 from tests.faults import processes
 from tests.faults.crowd import Notebook, hosts_in, sections
+from tests.faults.desk import Desk
+from tests.faults.kernels import Kernel
 
 #: Notebooks that race for three hosts.
 RACERS = int(os.environ.get("MACGPU_RACERS", "20"))
@@ -114,6 +118,57 @@ def test_a_notebook_stays_where_its_state_is_however_long_the_queue_there(desks:
     assert first.host == home
     assert first.result is not None
     assert first.result.state == "ok"
+
+
+def test_two_names_of_one_machine_are_one_queue(desks: Desks, tmp_path: Path) -> None:
+    first, second = desks(2, 2)
+    (tmp_path / "host-2").rmdir()
+    (tmp_path / "host-2").symlink_to("host-1")
+    first.section(30.0)
+    until(lambda: any(sections(tmp_path, first.hosts).values()))
+    second.section()
+    until(lambda: second.record.lines and second.pool.session(second.hosts[1]).link.open)
+    assert second.record.lines[-1]["position"] == 0
+    assert "," not in second.record.lines[-1]["where"]
+    first.interrupts.count()
+    second.join()
+    assert second.result is not None, second.error
+    assert second.result.state == "ok"
+
+
+def test_a_waiting_cell_shows_one_line_that_is_updated(state: Path) -> None:
+    first, second, looks = (Desk(notebook=name) for name in ("first", "second", "looks"))
+    try:
+        for desk in (first, second):
+            assert desk.run("1").state == "ok"
+        holding = threading.Thread(target=first.run, args=("import time; time.sleep(60)",))
+        holding.start()
+        until(lambda: "started" in first.record.states)
+        behind = threading.Thread(target=second.run, args=("2",))
+        behind.start()
+        until(lambda: "queued" in second.record.states)
+        with Kernel("third.ipynb") as kernel:
+            request = kernel.begin("%%macgpu\n3")
+            until(lambda: kernel.listen(request, 60) or kernel.reply.texts[-1:])
+            rows = [row for row in looks.rows().values() if row["state"] == "queued"]
+            assert [row["position"] for row in rows] == [0, 1]
+            assert all(row["wait"] for row in rows)
+            second.interrupts.count()
+            until(lambda: kernel.listen(request, 60) or kernel.reply.updates)
+            first.interrupts.count()
+            until(lambda: kernel.listen(request, 60))
+            (line,) = [text for text in kernel.reply.texts if "slot" in text]
+            updates = kernel.reply.updates
+        assert line.startswith("macgpu: waiting for a free slot, 1 before this one, starts in")
+        assert any(text.startswith("macgpu: waiting for a free slot, next") for text in updates)
+        assert re.fullmatch("macgpu: waited [0-9]+ s for a free slot", updates[-1])
+    finally:
+        first.interrupts.count()
+        second.interrupts.count()
+        for thread in (holding, behind):
+            thread.join()
+        for desk in (first, second, looks):
+            desk.close()
 
 
 VANISHING = """

@@ -156,7 +156,7 @@ def test_what_would_be_refused_of_the_run_is_refused_before_anything_waits(stage
     assert refused(stage.say(reserve(R1, S1, options={"priority": 99}))) == [
         ("reserve", "bad-submit")
     ]
-    assert refused(stage.say(reserve(R3, S3))) == [("reserve", "other-payload")]
+    assert refused(stage.say(reserve(R3, S3))) == [("reserve", "reserved")]
     policy = HostPolicy(limits=Limits(managed_by="slurm"))
     stage.keep(stage.mind.bound(bounds_of(policy, weekday=0, minute=0), stage.now))
     assert refused(stage.say(reserve(R2, S2))) == [("reserve", "managed")]
@@ -167,7 +167,7 @@ def test_nobody_reserves_without_end_nor_what_another_reserved(stage: Stage) -> 
     for number in range(MOST):
         stage.say(reserve(run_id(100 + number), f"{number:032x}"), 1)
     assert refused(stage.say(reserve(R1, S1), 1)) == [("reserve", "too-many")]
-    assert refused(stage.say(reserve(run_id(100), S2), 2)) == [("reserve", "other-payload")]
+    assert refused(stage.say(reserve(run_id(100), S2), 2)) == [("reserve", "reserved")]
     stage.say(m.Release(run=run_id(100)), 2)
     assert holding(stage) == [run_id(100)]
     assert said(stage.say(reserve(run_id(100), S1), 1)) == [(1, run_id(100), "granted", None)]
