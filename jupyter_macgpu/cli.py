@@ -137,6 +137,13 @@ def _why(command: Command) -> int:
     return _print(command, data, overview.ranked(data))
 
 
+def _report(command: Command) -> int:
+    with _pool() as pool:
+        known = runs.find_run(pool, command.arguments[0] if command.arguments else "last")
+        report = runs.report(known)
+    return _print(command, report.to_json(), str(report))
+
+
 def _verify(command: Command) -> int:
     with _pool() as pool:
         hosts = pool.fleet.hosts
@@ -299,6 +306,7 @@ _VERBS: dict[str, Callable[[Command], int]] = {
     "describe": _describe,
     "where": _where,
     "why": _why,
+    "report": _report,
     "use": _in_notebooks_only,
     "verify": _verify,
     "run": _run,

@@ -106,6 +106,17 @@ def _why(extension: Extension, command: Command) -> None:
     _answer(extension, command, data, overview.ranked(data))
 
 
+def _report(extension: Extension, command: Command) -> object:
+    report = extension.report
+    if command.arguments or report is None:
+        wanted = command.arguments[0] if command.arguments else "last"
+        report = runs.report(runs.find_run(extension.pool, wanted))
+    if command.json:
+        print(json.dumps(report.to_json(), indent=2))
+        return None
+    return report
+
+
 def _use(extension: Extension, command: Command) -> None:
     pool, wanted = extension.pool, command.arguments[0]
     if wanted == "auto" and all(host.name != "auto" for host in pool.fleet.hosts):
@@ -281,6 +292,7 @@ _IN_NOTEBOOK: dict[str, Callable[[Extension, Command], object]] = {
     "describe": _describe,
     "where": _where,
     "why": _why,
+    "report": _report,
     "use": _use,
     "verify": _verify,
     "runs": _runs,

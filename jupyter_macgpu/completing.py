@@ -24,6 +24,7 @@ SHELLS = ("bash", "zsh", "fish")
 #: What a verb's arguments are called, and what of `Known` they are.
 _ARGUMENTS = {
     "RUN": "runs",
+    "[RUN]": "runs",
     "HOST": "hosts",
     "[HOST]": "hosts",
     "HOST...": "hosts",

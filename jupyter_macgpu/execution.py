@@ -7,6 +7,7 @@ the offset that was shown last; stop only at an explicit end whose digest is rig
 
 from __future__ import annotations
 
+import functools
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
@@ -18,6 +19,7 @@ from .conversation import Submission as Submission
 from .declined import refusal_of
 from .fetching import SILENCE, bring
 from .sending import Upload
+from .steps import Steps
 from .wire import messages as m
 from .wire.errors import (
     ALL_KEPT,
@@ -77,6 +79,8 @@ class Execution:
         What to send; None attaches to a run that is there.
     watch
         Only look: whoever drives the run goes on driving it.
+    steps
+        Told how far the run is.
     """
 
     def __init__(
@@ -88,6 +92,7 @@ class Execution:
         submission: Submission | None = None,
         *,
         watch: bool = False,
+        steps: Steps | None = None,
     ) -> None:
         self.run = run
         self.offset = 0
@@ -96,6 +101,7 @@ class Execution:
         self._interrupts = interrupts
         self._submission = submission
         self._watch = watch
+        self._steps = steps or Steps()
         self._epoch = 1
         self._digest = OutputDigest()
         self._reserved: tuple[str, str] | None = None
@@ -177,9 +183,12 @@ class Execution:
     def _submit(self) -> None:
         assert self._submission is not None
         message, pieces = self._submission.message, self._submission.pieces
+        self._steps.shipped = message.size
+        self._steps.over("place")
         if message.size <= _INLINE:
             whole = b"".join(pieces)
             message = replace(message, buffers=(whole,))
+            self._steps.over("ship")
         else:
             self._end_upload()
             self._upload = Upload(self._link, f"in:{self.run}", pieces)
@@ -206,6 +215,7 @@ class Execution:
             message = self._link.listen(0.0 if self._push() else BLINK)
             if message is None:
                 self._acknowledge()  # on a slow link less is under way than we wait for
+                self._steps.tick()
                 self._mind_the_silence()
                 continue
             found = heed(message)
@@ -227,6 +237,7 @@ class Execution:
             return self._take_end(message)
         elif isinstance(message, m.Credit) and self._upload is not None:
             self._upload.credit(message, time.monotonic())
+            self._steps.moved("ship", *self._upload.moved)
         elif isinstance(message, m.Refused) and message.subject == self.run:
             self._take_refusal(message)
         return None
@@ -266,6 +277,8 @@ class Execution:
         if "asking" in state.detail:
             self._asking = int(state.detail["asking"])
             self._answer_again()
+        if state.state == "started" and "wait" not in self._steps.took:
+            self._steps.over("wait")
         self._show.state(state)
 
     def _take_trouble(self, said: str) -> None:
@@ -284,6 +297,8 @@ class Execution:
             self._link.close()
             text = f"{self._link.host} sent output that does not match its digest."
             raise RemoteProtocolError(text)
+        self._steps.over("there")
+        self._steps.returned = end.size
         return end
 
     def _take_refusal(self, refused: m.Refused) -> None:
@@ -355,6 +370,7 @@ class Execution:
             return False
         more = self._upload.push(time.monotonic())
         if self._upload.done:
+            self._steps.over("ship")
             self._end_upload()
         return more
 
@@ -375,4 +391,7 @@ class Execution:
     # The result.
 
     def _result(self, end: m.End) -> list[memoryview]:
-        return bring(self._link, end, self.run, self._interrupts.take)
+        moved = functools.partial(self._steps.moved, "bring")
+        parts = bring(self._link, end, self.run, self._interrupts.take, moved)
+        self._steps.over("back")
+        return parts

@@ -31,9 +31,12 @@ from .outputs import Publisher, Rendering
 from .pool import Pool
 from .reach import Reach
 from .reading import names_read
+from .report import Report, report_of
 from .screening import screen_for
 from .session import fetch_value
 from .settings import Settings
+from .statusline import StatusLine
+from .steps import Steps
 from .sticky import Sticky, refuse_own_lines
 from .verdicts import add_hint, error_of
 from .way import Result, run_cell
@@ -68,6 +71,8 @@ class Extension:
         #: Options that every cell of this notebook takes, as typed.
         self.defaults = ""
         self.comms = Comms(shell, self.notice) if kernel_id(shell) else None
+        #: What the last run cost.
+        self.report: Report | None = None
         self._ledger = Ledger()
         self._fleet = FleetFile()
         self._pool: Pool | None = None
@@ -224,6 +229,7 @@ class Extension:
     def drive(self, cell: Cell, options: CellOptions) -> object:
         """Run a cell and show it; return the value of its last expression, raise its error."""
         publisher = self.publisher()
+        steps = Steps(publisher.line)
         with counted() as interrupts:
             desk = self._desk(publisher, interrupts)
             if options.detach:
@@ -240,7 +246,10 @@ class Extension:
                 placed=self._placed,
                 limits=self.settings.limits(),
                 job=job,
+                steps=steps,
             )
+        steps.over("bind")
+        publisher.line.ended(self._report(result, steps))
         return self._conclude(result, publisher)
 
     def _desk(self, publisher: Publisher, interrupts: Interrupts) -> Desk:
@@ -254,17 +263,39 @@ class Extension:
             known=self.handed_in,
         )
 
+    def _report(self, result: Result, steps: Steps) -> Report:
+        pool = self.pool
+        host = next((each for each in pool.fleet.hosts if each.name == result.host), None)
+        labels = {} if host is None else pool.statuses.status(host).labels
+        self.report = report_of(
+            result.run,
+            result.host,
+            result.state,
+            result.summary,
+            chip=labels.get("chip"),
+            simulated=labels.get("simulated") == "true",
+            shipped=steps.shipped,
+            returned=steps.returned,
+            steps=steps.took,
+        )
+        return self.report
+
     def publisher(self, host: Host | None = None) -> Publisher:
         """Return a fresh place to show a run, of a host if it is known already."""
         self.release()
-        self._publisher = Publisher(self.shell, self.notice)
+        line = StatusLine(
+            self.shell, self.notice, self.settings.values["progress"], self.settings.keeps_line
+        )
+        self._publisher = Publisher(self.shell, self.notice, line)
         if host is not None:
+            line.placed(host.name)
             self._publisher.screen = screen_for(host.name, host.trust)
         return self._publisher
 
     def _show_as_of(self, session: Session) -> None:
         """Screen what comes from now on as its host's, and have its widgets live."""
         if self._publisher is not None:
+            self._publisher.line.placed(session.host.name)
             self._publisher.screen = screen_for(session.host.name, session.host.trust)
             if self.comms is not None:
                 self._publisher.comm = partial(self.comms.take, session.link)

@@ -30,11 +30,16 @@ def _never() -> bool:
     return False
 
 
+def _unseen(_done: int, _total: int) -> None:
+    pass
+
+
 def bring(
     link: Link,
     said: m.End | m.Operated,
     subject: str,
     stop: Callable[[], object] = _never,
+    moved: Callable[[int, int], object] = _unseen,
 ) -> list[memoryview]:
     """Return the parts of the bundle that a message brings or announces; none if it has none.
 
@@ -42,14 +47,14 @@ def bring(
     ----------
     subject
         The run or the stored operation that the host keeps a large bundle under.
-    stop
+    stop, moved
         As for `fetch`, whose errors are raised too.
     """
     if not said.size:
         return []
     if said.buffers:
         return bundle.unpack(memoryview(bytearray(b"".join(said.buffers))))
-    return bundle.unpack(fetch(link, subject, "result", said.size, said.result, stop))
+    return bundle.unpack(fetch(link, subject, "result", said.size, said.result, stop, moved))
 
 
 def fetch(
@@ -59,6 +64,7 @@ def fetch(
     size: int,
     digest: str,
     stop: Callable[[], object] = _never,
+    moved: Callable[[int, int], object] = _unseen,
 ) -> memoryview:
     """Bring stored bytes from a host.
 
@@ -70,6 +76,8 @@ def fetch(
         Length in bytes and SHA-256 that were announced; 0 and ``""`` where they were not.
     stop
         Asked now and then whether to leave them there.
+    moved
+        Told now and then how many bytes of how many are here.
 
     Returns
     -------
@@ -90,6 +98,7 @@ def fetch(
     try:
         while not download.done:
             download.take_next(stop)
+            moved(download.got, download.size)
     finally:
         download.close()
     if digest and hashlib.sha256(download.bytes).hexdigest() != digest:
@@ -124,6 +133,11 @@ class _Download:
         self._taken = self._got = self._before = 0
         link.say(wish)
         self._ping()
+
+    @property
+    def got(self) -> int:
+        """Bytes that came, those that came twice counted twice."""
+        return self._got
 
     @property
     def done(self) -> bool:

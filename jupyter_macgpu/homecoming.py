@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from .binding import Result, bind, whole
 from .execution import Execution, Outcome
 from .fetching import bring, fetch
-from .way import Result, bind, collected, driven, whole
+from .way import collected, driven
 from .wire import bundle
 from .wire import messages as m
 from .wire.errors import RunRefused, TransportError

@@ -14,13 +14,14 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from .binding import bind
 from .calls import VALUE, Call, options_of
 from .desks import desk, raise_error_of
 from .execution import Outcome, Submission
 from .stations import Station, close_all, free_hosts
 from .submission import new_run
 from .submission import submission as make_submission
-from .way import bind, read, wish_for
+from .way import read, wish_for
 from .wire import messages as m
 from .wire.errors import InputError, MacGPUError, TransportError
 from .wire.values.remote import RemoteValue

@@ -58,6 +58,16 @@ def request_id(shell: InteractiveShell) -> str:
     return str((parent.get("header") or {}).get("msg_id", ""))
 
 
+def somebody_looks(shell: InteractiveShell) -> bool:
+    """Say whether whoever asked for this cell could answer `input()`: a person, not a program.
+
+    nbclient and papermill cannot; Jupyter's front ends and VS Code can.
+    """
+    kernel = getattr(shell, "kernel", None)
+    content = ((kernel.get_parent() if kernel is not None else None) or {}).get("content") or {}
+    return bool(content.get("allow_stdin", kernel is not None))
+
+
 class RunningCell:
     """Remembers the id of the cell that is running, from IPython's own events."""
 

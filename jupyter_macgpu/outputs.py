@@ -11,17 +11,17 @@ displayed after it (figures that are flushed at the end of a cell) is held until
 from __future__ import annotations
 
 import codecs
-import secrets
 import sys
-import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .screening import screened_text
-from .standing import span, standing
+from .standing import standing
+from .statusline import StatusLine
 from .wire.content import Joiner
 from .wire.errors import RemoteError
-from .wire.plain import plain, plain_line
+from .wire.plain import plain_line
+from .wire.usage import KEY, from_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,16 +83,6 @@ class Rendering:
         self._formatter.format = self._format
 
 
-@dataclass(slots=True)
-class _Line:
-    """A line that says what a cell waits for, since when, and what it says now."""
-
-    display: str
-    since: float
-    text: str = ""
-    place: str | None = None
-
-
 class Publisher:
     """Shows one run.
 
@@ -102,6 +92,8 @@ class Publisher:
         The notebook's shell.
     notice
         Shows a line of ours.
+    line
+        The line that says what the run does; None: a silent one.
 
     Attributes
     ----------
@@ -111,7 +103,13 @@ class Publisher:
         Takes what comms say, with buffers; None where no front end shows widgets.
     """
 
-    def __init__(self, shell: InteractiveShell, notice: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        shell: InteractiveShell,
+        notice: Callable[[str], None],
+        line: StatusLine | None = None,
+    ) -> None:
+        self.line = line or StatusLine(shell, notice, "off")
         self.screen: Screen | None = None
         self.comm: Callable[[dict[str, Any], m.Buffers], None] | None = None
         self.result: Bundle | None = None
@@ -123,7 +121,6 @@ class Publisher:
         self._decoders = {
             name: codecs.getincrementaldecoder("utf-8")("replace") for name in ("stdout", "stderr")
         }
-        self._waits: _Line | None = None
 
     def output(self, output: m.Output) -> None:
         """Show one record, or hold it until the result was shown."""
@@ -150,51 +147,15 @@ class Publisher:
         """Say that the run waits, at which place and for how long, in a line that is updated."""
         if state.state == "queued":
             place = None if state.position is None else f"{state.position}"
-            self.waiting(
+            self.line.waiting(
                 standing(state.position, state.wait, state.detail.get("reason", "")), place
             )
-        elif self._waits is not None:
-            self.waited()
-
-    def waiting(self, text: str, place: str | None) -> None:
-        """Show, or update, the one line that says what the cell waits for.
-
-        Parameters
-        ----------
-        place
-            Where a line cannot be updated, it is shown again only when this changes.
-        """
-        if self._waits is None:
-            self._waits = _Line(secrets.token_hex(8), time.monotonic())
-        elif text == self._waits.text or not (self._updates or place != self._waits.place):
-            return
-        self._write_line(text, place)
-
-    def waited(self, text: str = "") -> None:
-        """Let the line say at last how long it took, or why nobody waits any more."""
-        line = self._waits
-        if line is not None:
-            took = f"waited {span(time.monotonic() - line.since)} for a free slot"
-            if self._updates or text:
-                self._write_line(text or took, None)
-            self._waits = None
-
-    def _write_line(self, text: str, place: str | None) -> None:
-        assert self._waits is not None
-        self._flush()
-        data = {"text/plain": f"macgpu: {plain(text)}"}
-        is_update = bool(self._waits.text) and self._updates
-        transient = {"display_id": self._waits.display}
-        self._shell.display_pub.publish(data, transient=transient, update=is_update)
-        self._waits.text, self._waits.place = text, place
-
-    @property
-    def _updates(self) -> bool:
-        """Whether what was shown can be changed: a terminal cannot."""
-        return hasattr(self._shell, "kernel")
+        elif state.state == "started":
+            self.line.started(from_json(state.detail.get(KEY)))
 
     def notice(self, text: str) -> None:
         """Show a line of ours."""
+        self.line.give_way()
         self._flush()
         self._notice(f"macgpu: {text}")
 
@@ -221,6 +182,7 @@ class Publisher:
                 getattr(sys, name).write(rest)
 
     def _show(self, output: m.Output) -> None:
+        self.line.give_way()
         self.settle()
         if output.what == "stream":
             name = "stderr" if output.content.get("name") == "stderr" else "stdout"

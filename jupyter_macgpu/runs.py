@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .execution import Execution, Show
 from .interrupts import Interrupts
+from .report import Report, report_of
 from .screening import screen_for, screened_text
 from .wire import messages as m
 from .wire.content import Joiner
@@ -174,6 +175,30 @@ def logs(known: KnownRun, show: Show) -> None:
         elif isinstance(message, m.End):
             break
     link.close()
+
+
+def report(known: KnownRun) -> Report:
+    """Return what a run has cost, as its host knows it.
+
+    Raises
+    ------
+    RunRefused
+        If it has not ended.
+    """
+    link = known.session.link
+    if known.live:
+        raise RunRefused(
+            f"Run {known.run[:8]} has not ended: {known.row['state']}.",
+            known="Its report is made at its end.",
+            next="%macgpu status shows how its host is now.",
+        )
+    link.connect()
+    link.say(m.Attach(run=known.run, offset=1 << 62, watch=True))
+    end = link.await_message(lambda said: isinstance(said, m.End) and said.run == known.run)
+    assert isinstance(end, m.End)
+    link.close()
+    host = known.session.host.name
+    return report_of(known.run, host, end.state, end.summary, returned=end.size)
 
 
 def follow(known: KnownRun, show: Show, interrupts: Interrupts) -> m.End:

@@ -50,6 +50,11 @@ class Upload:
         """Whether the host has all of it."""
         return self._ledger.done
 
+    @property
+    def moved(self) -> tuple[int, int]:
+        """How many bytes the host has, of how many."""
+        return self._ledger.acknowledged, self._ledger.total
+
     def push(self, now: float) -> bool:
         """Send what there is room for, for a while; return whether there is more.
 

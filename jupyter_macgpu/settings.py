@@ -6,7 +6,12 @@ from dataclasses import dataclass, field
 
 from . import amounts
 from .grammar import Unreadable
+from .progress import MODES
 from .wire.errors import InputError
+
+#: What settings take that are words.
+_DEFAULTS = {"return": "auto", "keep": "7d", "progress": "auto", "keep-line": "on"}
+_WORDS = {"progress": MODES, "keep-line": ("on", "off")}
 
 
 def read_size(text: str) -> int:
@@ -40,14 +45,21 @@ class Settings:
 
     Attributes
     ----------
-    bring
-        How much comes back by itself: ``auto`` (256 MiB a value, 1 GiB a cell), ``always``
-        (everything that can), ``never`` (only what ``-o`` names), or a size for a value.
-    keep
-        How long the result of a run that nobody waits for is kept on its host: ``7d``.
+    values
+        By name. ``return``: how much comes back by itself: ``auto`` (256 MiB a value, 1 GiB a
+        cell), ``always`` (everything that can), ``never`` (only what ``-o`` names), or a size for a
+        value. ``progress``: the line that says what a cell does: ``auto`` (not for short cells,
+        and not where nobody looks), ``on`` or ``off``. ``keep-line``: whether its last reading
+        stays in the notebook, ``on`` or ``off``. ``keep``: how long the result of a run that
+        nobody waits for is kept on its host: ``7d``.
     """
 
-    values: dict[str, str] = field(default_factory=lambda: {"return": "auto", "keep": "7d"})
+    values: dict[str, str] = field(default_factory=lambda: dict(_DEFAULTS))
+
+    @property
+    def keeps_line(self) -> bool:
+        """Whether the last reading of a cell's line stays."""
+        return self.values["keep-line"] == "on"
 
     def require(self, name: str) -> None:
         """Refuse a setting that does not exist.
@@ -72,8 +84,12 @@ class Settings:
         self.require(name)
         if name == "keep":
             _read_length(value)
-        elif value not in ("auto", "always", "never"):
-            read_size(value)
+        elif name == "return":
+            if value not in ("auto", "always", "never"):
+                read_size(value)
+        elif value not in _WORDS[name]:
+            words = " or ".join(_WORDS[name])
+            raise InputError(f"{name} is not {value!r}.", next=f"Write {name}={words}.")
         self.values[name] = value
 
     def limits(self) -> dict[str, int]:

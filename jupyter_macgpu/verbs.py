@@ -204,7 +204,7 @@ def _check(arguments: tuple[str, ...], verb: Verb, command: str) -> None:
     if verb.takes == "PLACE" and len(arguments) != 1:
         hint = "PLACE is a host, a selector (in quotes if it has spaces), or auto."
         raise OptionError(f"{command} takes one place.", next=f"{usage} {hint}")
-    if verb.takes in ("[HOST]", "[PATH]") and len(arguments) > 1:
+    if verb.takes in ("[RUN]", "[HOST]", "[PATH]") and len(arguments) > 1:
         raise OptionError(f"{command} takes one {verb.takes[1:-1].lower()} at most.", next=usage)
     if verb.takes == "PATH..." and not arguments:
         raise OptionError(f"{command} takes paths; none is given.", next=usage)
@@ -217,7 +217,8 @@ def _check(arguments: tuple[str, ...], verb: Verb, command: str) -> None:
                 raise OptionError(what, next=usage)
     if verb.takes == "[KEY[=VALUE]...]":
         for setting in arguments:
-            if not setting.partition("=")[0].isidentifier() or setting.endswith("="):
+            name = setting.partition("=")[0].replace("-", "_")
+            if not name.isidentifier() or setting.endswith("="):
                 what = f"{command}: {shown(setting)} is not a setting."
                 raise OptionError(what, next=f"{usage} There are no spaces around the =.")
 

@@ -81,10 +81,10 @@ class Verb:
         One line for the help text.
     takes
         What its arguments are called: ``RUN`` and ``HOST`` are one that must be there,
-        ``[HOST]`` and ``[PATH]`` one at most, ``PATH...``, ``HOST...`` and ``SOURCE...`` one or
-        more, ``TIME``, ``SHELL``, ``PLACE`` a host, a selector or ``auto``, ``[OPTION...]`` what a
-        cell's first line takes, ``PROGRAM...`` that too, then a program and its arguments,
-        ``[PATH...]``, ``[HOST...]`` and ``[NAME...]`` any number,
+        ``[RUN]``, ``[HOST]`` and ``[PATH]`` one at most, ``PATH...``, ``HOST...`` and
+        ``SOURCE...`` one or more, ``TIME``, ``SHELL``, ``PLACE`` a host, a selector or ``auto``,
+        ``[OPTION...]`` what a cell's first line takes, ``PROGRAM...`` that too, then a program and
+        its arguments, ``[PATH...]``, ``[HOST...]`` and ``[NAME...]`` any number,
         ``[KEY[=VALUE]...]`` settings. Empty: it takes none.
     options
         Its options.
@@ -110,6 +110,11 @@ VERBS: dict[str, Verb] = {
         options=(_JSON,),
     ),
     "why": Verb(help="show why a run is where it is", takes="RUN", options=(_JSON,)),
+    "report": Verb(
+        help="show what a run cost: time by step, GPU, memory, energy; without a name, the last",
+        takes="[RUN]",
+        options=(_JSON,),
+    ),
     "use": Verb(
         help="run this notebook's cells there: a host, a selector, or auto",
         takes="PLACE",

@@ -13,36 +13,34 @@ This module knows no IPython and no SSH: `magic` hands it a pool and a place to 
 from __future__ import annotations
 
 import contextlib
-import json
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from .binding import Result as Result
+from .binding import bind
 from .devices import check_devices
 from .execution import Execution, LetGo, Outcome
 from .folder import Talk
 from .gathering import gather
-from .getting import wrote_line
 from .handed import Detached, handed
 from .inputs import Inputs, read_inputs
 from .placement import wish_of
 from .putting import put
+from .steps import Steps
 from .submission import new_run, origin_of, run_options
 from .submission import submission as make_submission
 from .variables import variables
 from .waiting import Request, Waiting
 from .wire import messages as m
-from .wire.errors import RemoteProtocolError, TransportError
-from .wire.usage import KEY
-from .wire.values import confined, restore
+from .wire.errors import TransportError
 from .wire.values.capture import INPUT_LIMIT
 from .wire.values.imported import imports_of
-from .wire.values.paths import reaches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from .cell import Cell, Dialect
+    from .cell import Cell
     from .execution import Show
     from .fleet.hosts import Host
     from .handed import Handed
@@ -52,34 +50,9 @@ if TYPE_CHECKING:
     from .placement import Placement, Wish
     from .pool import Pool
     from .session import Session
-    from .wire.values.imported import ImportLine
 
 #: Seconds that a run may still wait on the host whose slot it was granted.
 _LEAST_WAIT = 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """How a run ended.
-
-    Attributes
-    ----------
-    state
-        ``ok``, ``error``, ``cancelled``, ``died`` or ``lost``.
-    summary
-        What the worker says of it: error, notes, timings in seconds.
-    value
-        The last expression's value in a tuple; empty if there is none to show.
-    notes
-        What did not come back as it was, a line each.
-    """
-
-    run: str
-    host: str
-    state: str
-    summary: Mapping[str, Any]
-    value: tuple[object, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 def run_cell(
@@ -94,6 +67,7 @@ def run_cell(
     placed: Callable[[Session], None],
     limits: Mapping[str, int],
     job: Mapping[str, Any] = MappingProxyType({}),
+    steps: Steps | None = None,
 ) -> Result:
     """Run one cell on a host of the fleet, show what it shows, bind what it binds.
 
@@ -109,6 +83,8 @@ def run_cell(
         Bytes that come back by themselves, as ``value`` and ``cell``; empty for the default.
     job
         What it asks for of others, such as which runs it follows; see `mac.jobs`.
+    steps
+        Told how far the run is.
 
     Raises
     ------
@@ -123,8 +99,7 @@ def run_cell(
     Detached
         If somebody detached the run meanwhile: it goes on.
     """
-    inputs = read(cell, namespace, options)  # 1 capture
-    inputs.mind_retry(options.retry)
+    inputs = _captured(cell, namespace, options, steps := steps or Steps())  # 1 capture
     run = new_run()
     with _placed(cell, inputs, options, run, pool, show, interrupts) as place:  # 2 place
         session = place.session
@@ -143,13 +118,20 @@ def run_cell(
             job=job,
         )
         record(submission.message, session.host.name)
-    execution = Execution(session.link, run, show, interrupts, submission)
     # 3 ship, 4 execute, and the outputs of 5 publish
     with _let_go(lambda run: handed(run, session, cell, inputs, namespace, own=False)):
+        execution = Execution(session.link, run, show, interrupts, submission, steps=steps)
         outcome = driven(execution, session.link, show, interrupts)
     result = _bound(outcome, inputs, namespace, session.host, cell)  # 5 publish
     collected(session.link, outcome)
     return result
+
+
+def _captured(cell: Cell, namespace: dict[str, Any], options: CellOptions, steps: Steps) -> Inputs:
+    inputs = read(cell, namespace, options)
+    inputs.mind_retry(options.retry)
+    steps.over("capture")
+    return inputs
 
 
 def _bound(
@@ -294,103 +276,3 @@ def collected(link: Link, outcome: Outcome) -> None:
         return
     with contextlib.suppress(TransportError):
         link.say(message)
-
-
-def bind(
-    outcome: Outcome,
-    table: Any,
-    namespace: dict[str, Any],
-    host: str,
-    dialect: Dialect,
-    inputs: Mapping[str, object] = MappingProxyType({}),
-    *,
-    imports: Mapping[str, ImportLine] | None = None,
-) -> Result:
-    """Put what a run bound and changed into the notebook's namespace.
-
-    Parameters
-    ----------
-    inputs
-        The run's inputs, where they are not this kernel's own. They are bound, but for those
-        that this kernel has a value of and the run did not change.
-    imports
-        Where the host's trust is ``data``: what the imports in the cell's own text bind. None
-        is a trusted host.
-    """
-    end = outcome.end
-    value: tuple[object, ...] = ()
-    summary = end.summary
-    notes: tuple[str, ...] = ()
-    if outcome.parts:
-        told = _told(outcome.parts[0], trusted=imports is None)
-        told.pop(KEY, None)  # the supervisor has put its own part beside it
-        summary = {**summary, **told}
-        before = {name: namespace[name] for name in inputs if name in namespace}
-        namespace.update(inputs)
-        applied = _applied(outcome, table, namespace, host, dialect, imports, summary)
-        value, notes = applied.result, applied.notes
-        changed = {id(obj) for obj in applied.updated}
-        for name, own in before.items():
-            if namespace.get(name) is inputs[name] and not reaches(inputs[name], changed):
-                namespace[name] = own
-    notes = (*(summary.get("notes") or ()), *notes, *wrote_line(summary.get("wrote")))
-    return Result(
-        run=end.run, host=host, state=end.state, summary=summary, value=value, notes=notes
-    )
-
-
-def _applied(
-    outcome: Outcome,
-    table: Any,
-    namespace: dict[str, Any],
-    host: str,
-    dialect: Dialect,
-    imports: Mapping[str, ImportLine] | None,
-    summary: Mapping[str, Any],
-) -> restore.Applied:
-    whole(outcome.parts, host)
-    run, stream, buffers = outcome.end.run, outcome.parts[1], outcome.parts[2:]
-    if imports is None:
-        return restore.apply(
-            stream,
-            buffers,
-            table,
-            namespace,
-            run=run,
-            host=host,
-            register_source=dialect.register_source,
-        )
-    return confined.apply_data(
-        stream,
-        buffers,
-        table or {},
-        namespace,
-        run=run,
-        host=host,
-        announced=summary["bound"],
-        imports=imports,
-    )
-
-
-def whole(parts: list[memoryview], host: str) -> None:
-    """Refuse a bundle that lacks what every bundle has.
-
-    Raises
-    ------
-    RemoteProtocolError
-        If it does.
-    """
-    if len(parts) < 2:
-        raise RemoteProtocolError(f"{host} sent a bundle without values.")
-
-
-def _told(part: memoryview, *, trusted: bool) -> dict[str, Any]:
-    """Return the summary in a result's bundle; of a host of data only what is what it must be."""
-    if trusted:
-        told: dict[str, Any] = json.loads(bytes(part))
-        return told
-    try:
-        said: Any = json.loads(bytes(part))
-    except (ValueError, RecursionError):
-        said = {}
-    return confined.summary_of(said)

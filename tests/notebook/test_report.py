@@ -1,0 +1,96 @@
+"""The quiet line of a cell and its report, in real kernels and in a terminal's shell."""
+
+from __future__ import annotations
+
+import json
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from tests.inputs.shell import notebook
+
+SLOW = "%%macgpu\nimport time\ntime.sleep(2.6)\nprint('done')"
+
+
+@pytest.fixture
+def book(own_state):
+    with notebook() as opened:
+        yield opened
+
+
+def outputs_of(*cells: str, looked_at: bool = True) -> list[list[dict]]:
+    """Run cells in a kernel whose front end can ask the user or cannot; return their outputs."""
+    texts = ["%load_ext jupyter_macgpu", *cells]
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in texts])
+    client = NotebookClient(book, timeout=60, allow_errors=True)
+    with client.setup_kernel():
+        # nbclient never asks; whether it could is what a front end says with each request.
+        execute = client.kc.execute
+        client.kc.execute = lambda *a, **k: execute(*a, **{**k, "allow_stdin": looked_at})
+        for number, cell in enumerate(book.cells):
+            client.execute_cell(cell, number)
+    return [cell.outputs for cell in book.cells[1:]]
+
+
+def lines_in(outputs: list[dict]) -> list[str]:
+    texts = [output.get("data", {}).get("text/plain", "") for output in outputs]
+    return [text for text in texts if text.startswith("macgpu:")]
+
+
+def test_a_saved_notebook_holds_one_stable_line_of_a_long_cell(own_state):
+    slow, quick = outputs_of(SLOW, "%%macgpu\nprint('quick')")
+    (line,) = lines_in(slow)
+    assert line.startswith("macgpu: this-machine: 2.6 s")
+    assert "peak" in line
+    page = next(out for out in slow if "text/html" in out.get("data", {}))["data"]["text/html"]
+    assert "nowrap" in page
+    assert "\n" not in page.strip()
+    assert lines_in(quick) == []
+
+
+def test_where_nobody_looks_it_is_silent_unless_asked(own_state):
+    silent, _, asked = outputs_of(
+        SLOW, "%macgpu config progress=on", "%%macgpu\n1", looked_at=False
+    )
+    assert lines_in(silent) == []
+    assert len(lines_in(asked)) == 1
+
+
+def test_the_line_can_be_dropped_at_the_end(own_state):
+    _, slow = outputs_of("%macgpu config keep-line=off", SLOW)
+    assert lines_in(slow) == []
+    assert any(output.get("text") == "done\n" for output in slow)
+
+
+def test_settings_that_do_not_exist_are_refused(book):
+    assert "auto or on or off" in book.run("%macgpu config progress=loud").text
+    assert "on or off" in book.run("%macgpu config keep-line=maybe").text
+    assert "progress=auto" in book.run("%macgpu config").text
+
+
+def test_figures_agree_with_what_the_cell_measured_itself(book):
+    book.run("data = bytes(3_000_000)").error_is(None)
+    book.run(
+        "%%macgpu -i data\nimport time, resource\nbegan = time.perf_counter()\n"
+        "block = bytearray(120_000_000); block[::4096] = b'1' * len(block[::4096])\n"
+        "status = open('/proc/self/status').read()\n"
+        "largest = int(status.split('VmHWM:')[1].split()[0]) * 1024\n"
+        "back = bytes(2_000_000); del block\n"
+        "time.sleep(1.0); took = time.perf_counter() - began"
+    ).error_is(None)
+    report = json.loads(book.run("%macgpu report --json").text)
+    names = book.names
+    assert report["seconds"] == pytest.approx(names["took"], rel=0.05)
+    assert report["usage"]["memory_peak_bytes"] == pytest.approx(names["largest"], rel=0.05)
+    assert report["shipped_bytes"] == pytest.approx(3_000_000, rel=0.05)
+    assert report["returned_bytes"] == pytest.approx(2_000_000, rel=0.05)
+    assert set(report["steps"]) >= {"capture", "place", "wait", "load", "run", "dump", "bind"}
+    again = json.loads(book.run("%macgpu report last --json").text)
+    assert again["usage"] == report["usage"]
+    assert "running" in book.run("%macgpu report").text
+
+
+def test_a_run_that_has_not_ended_has_no_report_yet(book):
+    said = book.run("%macgpu report nonesuch").text
+    assert "nonesuch" in said
