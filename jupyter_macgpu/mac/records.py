@@ -198,6 +198,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("size", "epoch", "values"), (int,)),
     "collected": (bool,),
     "took": (int, float),
+    "at": (int, float),
 }
 _OF_A_RUN = {"run", "session", "digest", "size"}
 _OF_A_SESSION = {"session", "client", "notebook"}

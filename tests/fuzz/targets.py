@@ -6,6 +6,7 @@ Each takes any bytes whatever and returns, or raises what it says in words: anyt
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import struct
 import tempfile
 import zlib
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from jupyter_macgpu.fleet.file import FleetFileError, parse_fleet
-from jupyter_macgpu.mac import journal, pause
+from jupyter_macgpu.mac import journal, pause, tickets
 from jupyter_macgpu.mac.supervisor import Supervisor
 from jupyter_macgpu.options import parse_cell
 from jupyter_macgpu.transport.known_hosts import KnownHosts, public_key
@@ -156,6 +157,22 @@ def pauses(data: bytes) -> None:
     assert 0 <= pause.Pause(file(data)).left() <= pause.LONGEST
 
 
+def ticket(data: bytes) -> None:
+    """A ticket of another account in the shared queue, alive as long as it is locked."""
+    folder = FOLDER / "queue"
+    folder.mkdir(exist_ok=True)
+    path = folder / f"0000000001.{'a' * 16}.waiting"
+    path.write_bytes(data)
+    path.chmod(0o644)
+    queue = tickets.Folder(folder)
+    try:
+        with path.open("rb") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            assert len(queue.look()) <= 1
+    finally:
+        queue.close()
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "bundle": bundles,
     "content": joined,
@@ -170,6 +187,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "policy": host_policy,
     "probe": probe,
     "ssh_config": ssh_config,
+    "ticket": ticket,
     "values": values,
 }
 

@@ -106,6 +106,8 @@ AMOUNTS = {
         "1h1",
     ],
     "--wait": ["-1", "0m", "nan", "infinity", "1e9s", "10 m", "9" * 400 + "s", "\u0661s", "1_0s"],
+    "--priority": ["1.5", "NaN", "--5", "9" * 400, "\u0661", "high", "+"],
+    "--retry": ["-1", "0", "101", "1e3", "NaN", "9" * 400, "\u0661", "often"],
     "--mem": [
         "-1GB",
         "0GB",
@@ -130,6 +132,40 @@ def test_d02_an_amount_that_is_none(book: Notebook, option: str, amount: str) ->
 
 def test_d02_the_largest_amounts_are_amounts(book: Notebook) -> None:
     book.run("%%macgpu --timeout 999999999d --wait 999999999d\n1").error_is(None)
+
+
+#: Runs that are to go before, and what the answer must have.
+AFTER = {
+    "ffffffff": "ffffffff",
+    "any:ffffffff": "ffffffff",
+    "any:": "no run",
+    "a:b": "no run",
+    "'a b'": "no run",
+    "$(id)": "",
+    "../../x": "",
+    "last,last": "",
+    "x" * 100_000: "",
+}
+
+
+@pytest.mark.parametrize("run", AFTER, ids=lambda run: run[:20])
+def test_d02_a_run_to_wait_for_that_nobody_knows(book: Notebook, run: str) -> None:
+    refused(book, f"%%macgpu --detach --after {run}\n1", AFTER[run])
+
+
+DETACHED = ["--detach=yes", "--detach --detach", "--detach -i nada", "--detach --on mars"]
+
+
+@pytest.mark.parametrize("line", DETACHED)
+def test_d05_what_nobody_waits_for_is_refused_at_once_too(book: Notebook, line: str) -> None:
+    refused(book, f"%%macgpu {line}\n1")
+
+
+def test_d04_a_secret_is_asked_for_where_nobody_waits(
+    book: Notebook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "x")
+    refused(book, "%%macgpu --detach --setenv HF_TOKEN\n1", "HF_TOKEN", "--yes")
 
 
 NAMES = {
