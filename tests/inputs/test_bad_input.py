@@ -18,7 +18,7 @@ locked = {"model": [threading.Lock()]}
 REFUSED = {
     "unknown option": ("%%macgpu --onn x\n1", ["--onn", "Did you mean --on?"]),
     "abbreviated option": ("%%macgpu --time 5s\n1", ["--timeout"]),
-    "option of a later version": ("%%macgpu --detach\n1", ["--detach", "not available"]),
+    "option of a later version": ("%%macgpu --with x\n1", ["--with", "not available"]),
     "option twice": ("%%macgpu --cpu --cpu\n1", ["--cpu"]),
     "unbalanced quotes": ("%%macgpu --as 'one\n1", ["'"]),
     "no such host": ("%%macgpu --on mars\n1", ["mars", "this-machine"]),

@@ -101,3 +101,19 @@ def test_s7_nothing_listens_on_the_network(state: Path) -> None:
         ours = [psutil.Process(each.pid) for each in processes.found(state)]
         assert ours
         assert [process.net_connections("inet") for process in ours] == [[]] * len(ours)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="asks /proc who holds a file")
+def test_s7_the_supervisors_lock_is_with_the_supervisor_alone(state: Path) -> None:
+    with Caller() as caller:
+        caller.submit(
+            "import subprocess; child = subprocess.Popen(['sleep', '1'], close_fds=False)"
+        )
+        caller.reaches("started")
+        holders = [
+            each.role
+            for each in processes.found(state)
+            for fd in Path(f"/proc/{each.pid}/fd").iterdir()
+            if fd.is_symlink() and fd.readlink().name == "lock"
+        ]
+        assert holders == ["supervisor"]
