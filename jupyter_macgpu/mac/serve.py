@@ -24,9 +24,10 @@ from ..wire.connection import Connection
 from . import build, carry, handover, journal, start, store, stragglers
 from .client import Client
 from .condition import Condition
-from .door import ACKNOWLEDGED, DECLINED, RETIRE
+from .door import ACKNOWLEDGED, DECLINED
 from .endpoint import Endpoint
 from .greeting import hello
+from .reception import Reception
 from .supervisor import Supervisor
 from .workers import Worker
 
@@ -60,6 +61,7 @@ class Server:
         self.selector = selectors.DefaultSelector()
         self._numbers = 0
         self._listener: socket.socket | None = None
+        self._reception = Reception(self.add_client, self._asked_to_retire)
         #: The door of the supervisor that takes this one's place.
         self.successor: socket.socket | None = None
         place.sweep()
@@ -78,7 +80,8 @@ class Server:
     def listen(self, listener: socket.socket) -> None:
         """Serve the doors that come to `listener`, which becomes ours."""
         self._listener = listener
-        self.selector.register(listener, selectors.EVENT_READ, lambda _events: self._door(listener))
+        come = self._reception.come
+        self.selector.register(listener, selectors.EVENT_READ, lambda _events: come(listener))
 
     def run(self) -> None:
         """Serve until there is nothing left to do."""
@@ -113,6 +116,7 @@ class Server:
         """Let go of all descriptors."""
         self._condition.close()
         self._hands.close()
+        self._reception.close()
         self.selector.close()
 
     def add_client(self, fd_in: int, fd_out: int, door: socket.socket | None = None) -> None:
@@ -128,24 +132,6 @@ class Server:
         self._hands.carry(effects)
 
     # Clients.
-
-    def _door(self, listener: socket.socket) -> None:
-        link, _ = listener.accept()
-        try:
-            link.settimeout(2.0)
-            word, fds, _flags, _address = socket.recv_fds(link, 1, 2)
-            if word == RETIRE:
-                self._asked_to_retire(link)
-                return
-            if len(fds) != 2:
-                raise OSError("a door came without its channel")
-            for fd in fds:
-                os.set_inheritable(fd, False)
-            link.send(ACKNOWLEDGED)
-        except OSError:
-            link.close()
-            return
-        self.add_client(fds[0], fds[1], link)
 
     def _asked_to_retire(self, link: socket.socket) -> None:
         """Make room for a supervisor of another build, if that one is to replace this one."""

@@ -15,6 +15,7 @@ import stat
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,17 +98,12 @@ class Store:
         return self.root / "sessions" / f"{session}.stamp"
 
     def identity(self) -> str:
-        """Return the store's own random id, made at its first use.
+        """Return the store's own random id, made at its first use and read once by a process.
 
         A store that was deleted and made again is another one: what it does not know may
         have run all the same.
         """
-        path = self.root / "id"
-        try:
-            return path.read_text()
-        except FileNotFoundError:
-            path.write_text(os.urandom(8).hex())
-            return path.read_text()
+        return _identity(self.root / "id")
 
     def full(self, size: int) -> str:
         """Return why there is no room for a run of that many bytes, or ``""``."""
@@ -139,6 +135,15 @@ class Store:
         for path in (self.root / "sessions").iterdir():
             if path.suffix not in ("", ".stamp", ".gone"):
                 path.unlink(missing_ok=True)
+
+
+@cache
+def _identity(path: Path) -> str:
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        path.write_text(os.urandom(8).hex())
+        return path.read_text()
 
 
 def default_root() -> Path:

@@ -112,7 +112,11 @@ def _processes() -> Iterator[tuple[int, bytes, list[bytes]]]:
 
 
 def _listed_by_proc() -> Iterator[tuple[int, bytes, list[bytes]]]:
-    for name in os.listdir("/proc"):  # noqa: PTH208 (hundreds, at a worker's end)
+    try:
+        names = os.listdir("/proc")  # noqa: PTH208 (hundreds, at a worker's end)
+    except OSError:
+        return  # no descriptor is left, or there is no such folder
+    for name in names:
         if not name.isdigit():
             continue
         try:

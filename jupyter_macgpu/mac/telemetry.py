@@ -77,10 +77,7 @@ class Probe:
         """Begin a round, if none is under way. A program that cannot be started says nothing."""
         if self._aside.there:
             return
-        from ..wire import probe  # who is never asked how it is, never reads it
-
         named, nonce = os.environ.get(VARIABLE), secrets.token_hex(8)
-        script = Path(probe.__file__).with_name(probe.SCRIPT).read_text()
         # A program that replays a recording may have marks of its own.
         self._nonce = None if named else nonce
         self._start = self._now()
@@ -88,6 +85,9 @@ class Probe:
         kept = ("HOME", "USER", "LOGNAME", "TMPDIR")
         variables = {name: os.environ[name] for name in kept if name in os.environ}
         try:
+            from ..wire import probe  # who is never asked how it is, never reads it
+
+            script = Path(probe.__file__).with_name(probe.SCRIPT).read_text()
             self._aside.start(
                 shlex.split(named) if named else _SHELL,
                 environment=os.environ if named else variables,

@@ -156,12 +156,14 @@ class Worker:
 
     def reach(self) -> bool:
         """Connect to the worker's socket if it listens; return whether it does."""
-        link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        link = None
         try:
+            link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             with store.bindable(self.folder / "socket") as path:
                 link.connect(path)
         except OSError:
-            link.close()
+            if link is not None:
+                link.close()
             return False
         self._link = link
         self._selector.register(link, 1, self._receive_pipes)

@@ -9,11 +9,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..wire.errors import TransportError
+from ..wire.errors import ALL_KEPT, NOTHING_SENT, TransportError
+from .preface import Preface, Said, Spoke
 from .sockets import SocketChannel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 #: What a login would set. The rest of the notebook's environment stays with the notebook:
 #: no variable is shipped unless it is named.
@@ -68,13 +69,48 @@ class LocalTransport:
             raise TransportError(f"No process could be started on {self.name}: {error}") from error
         finally:
             theirs.close()
-        return SocketChannel(ours, self.name, lambda: _reap(door))
+        return _DoorChannel(ours, self.name, lambda: _reap(door))
 
     def close(self) -> None:
         """Do nothing: each channel stands alone. See `base.Transport`."""
 
     def rest(self) -> None:
         """Do nothing, likewise."""
+
+
+class _DoorChannel(SocketChannel):
+    """A channel whose first bytes may be a door's, which says why it cannot lead anywhere."""
+
+    _preface: Preface | None = None
+
+    def __init__(self, link: socket.socket, name: str, closed: Callable[[], None]) -> None:
+        super().__init__(link, name, closed)
+        self._preface = Preface()
+
+    def receive(self, timeout: float) -> bytes | None:
+        """Return bytes as they come. See `base.Channel`.
+
+        Raises
+        ------
+        TransportError
+            If the door says that no supervisor can be reached: why not.
+        """
+        data = super().receive(timeout)
+        if data is None or self._preface is None:
+            return data
+        verdict = self._preface.feed(data)
+        if isinstance(verdict, Spoke):
+            self._preface = None
+            return verdict.data
+        if isinstance(verdict, Said) and verdict.word == "error":
+            text = verdict.text.partition(" ")[2] or verdict.text
+            raise TransportError(
+                f"No supervisor can be started on {self._name}: {text}.",
+                known=NOTHING_SENT,
+                kept=ALL_KEPT,
+                next="Mend what it names, then run the cell again.",
+            )
+        return None
 
 
 def login_environment() -> dict[str, str]:
