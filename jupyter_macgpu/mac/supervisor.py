@@ -90,7 +90,8 @@ class Supervisor(Succession):
     def active(self) -> list[str]:
         """Return the runs that have begun and not ended."""
         book = self._book
-        return [run for run in book.leases.holding() if book.runs[run].state == "started"]
+        held = (book.runs.get(held) for held in book.leases.holding())  # or a reservation
+        return [run.run for run in held if run is not None and run.state == "started"]
 
     def lanes(self, now: float) -> dict[str, Lane]:
         """Return what runs and waits by kind of slot, and how long a new run would wait."""
