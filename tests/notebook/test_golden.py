@@ -70,6 +70,8 @@ def as_macgpu_cells(folder, **environment):
     root = str(Path(__file__).parents[2])
     with run_plain.kernel(folder, PYTHONPATH=root, **environment) as client:
         run_plain.run_unseen(client, "%load_ext jupyter_macgpu")
+        # What a long cell says of itself is tested elsewhere.
+        run_plain.run_unseen(client, "%macgpu config progress=off")
         # The session's first cell says where it runs; what a session says is tested elsewhere.
         run_plain.run_unseen(client, "get_ipython().run_cell_magic('macgpu', '', 'pass')")
         recorded = in_kernel(client, lambda cell: cell.ours(" -i Out" * cell.at_home))
