@@ -101,7 +101,7 @@ class Sharing:
         }
 
     def close(self) -> None:
-        """Take our tickets away."""
+        """Leave the queue; see `tickets.Folder.close`."""
         if self._folder is not None:
             self._folder.close()
             self._folder = None

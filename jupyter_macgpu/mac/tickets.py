@@ -205,9 +205,17 @@ class Folder:
         return _bounded(tickets)
 
     def close(self) -> None:
-        """Take our tickets away and let go of the folder."""
-        for name in list(self._mine):
-            self.drop(name)
+        """Let go of the folder.
+
+        Tickets that wait are taken away. Those that hold a slot are left to die: what has the slot
+        may go on, and our successor makes it a ticket of its own (`turns.GRACE`).
+        """
+        for name, mine in list(self._mine.items()):
+            if mine.ticket.is_held:
+                os.close(mine.fd)
+            else:
+                self.drop(name)
+        self._mine.clear()
         os.close(self._fd)
 
     def _make(self, waiting: Waiting, state: str) -> str:
@@ -285,8 +293,8 @@ class Folder:
 
     def _sweep_dead(self, name: str) -> None:
         """Delete what nobody waits with any more, if we may: in a sticky folder its owner may."""
-        now = time.monotonic()
-        if now - self._dead.setdefault(name, now) > 2 * GRACE:
+        now, kept = time.monotonic(), 2 * GRACE if name.endswith("held") else 0.0
+        if now - self._dead.setdefault(name, now) >= kept:
             with contextlib.suppress(OSError):
                 os.unlink(name, dir_fd=self._fd)
 
@@ -341,7 +349,7 @@ def _bounded(tickets: list[Ticket]) -> list[Ticket]:
     counts: Counter[int] = Counter()
     kept = []
     for ticket in tickets:
-        counts[ticket.account] += 1
+        counts[ticket.account] += ticket.is_alive
         if counts[ticket.account] <= PER_ACCOUNT:
             kept.append(ticket)
     return kept

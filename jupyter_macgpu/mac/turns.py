@@ -20,7 +20,7 @@ PATIENCE = 5.0
 PASSED = 60.0
 #: Seconds for which the slot of a supervisor that has ended is kept for its successor, which takes
 #: over what still runs.
-GRACE = 2.0
+GRACE = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
