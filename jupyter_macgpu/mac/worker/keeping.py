@@ -35,8 +35,8 @@ class Keeping:
         roots
             What callbacks hang on. A name that they read has the newest value that it had.
         """
-        read = names_read_by(functions_in(roots, namespace), namespace)
         known = self._values | namespace
+        read = names_read_by(functions_in(roots, namespace), namespace, known)
         self._values = {name: known[name] for name in read if name in known}
 
     def lend(self, namespace: dict[str, Any]) -> None:
@@ -85,8 +85,18 @@ def _is_filled(cell: Any) -> bool:
         return False
 
 
-def names_read_by(functions: Iterable[FunctionType], namespace: dict[str, Any]) -> set[str]:
-    """Return the global names that functions read, and those that the functions they call read."""
+def names_read_by(
+    functions: Iterable[FunctionType], namespace: dict[str, Any], known: dict[str, Any]
+) -> set[str]:
+    """Return the global names that functions read, and those that the functions they call read.
+
+    Parameters
+    ----------
+    namespace
+        What the functions' globals are.
+    known
+        The values of names, as far as there are any.
+    """
     read: set[str] = set()
     codes = [function.__code__ for function in functions]
     while codes:
@@ -95,7 +105,7 @@ def names_read_by(functions: Iterable[FunctionType], namespace: dict[str, Any]) 
         for step in dis.get_instructions(code):
             if step.opname in _READS and step.argval not in read:
                 read.add(step.argval)
-                codes += _codes_of(namespace.get(step.argval), namespace)
+                codes += _codes_of(known.get(step.argval), namespace)
     return read
 
 

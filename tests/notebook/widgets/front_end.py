@@ -39,8 +39,9 @@ class Said:
 class FrontEnd:
     """One front end, and the models that it knows of."""
 
-    def __init__(self, client: BlockingKernelClient) -> None:
+    def __init__(self, client: BlockingKernelClient, folder: Path) -> None:
         self.client = client
+        self.folder = folder
         #: State by comm id, in the order in which the comms were opened.
         self.models: dict[str, dict[str, Any]] = {}
         self.said: list[Said] = []
@@ -57,13 +58,24 @@ class FrontEnd:
         """Say something over a comm; return what the kernel said because of it."""
         return self.until_idle(self.send(comm, data, *buffers))
 
-    def send(self, comm: str, data: dict[str, Any], *buffers: bytes) -> str:
+    def send(
+        self, comm: str, data: dict[str, Any], *buffers: bytes, subshell: str | None = None
+    ) -> str:
         """Say something over a comm; return the message's id."""
-        return self._send("comm_msg", {"comm_id": comm, "data": data}, buffers)
+        content = {"comm_id": comm, "data": data}
+        return self._send("comm_msg", content, buffers, subshell=subshell)
 
-    def open(self, comm: str, target: str) -> str:
+    def open(self, comm: str, target: str, **metadata: str) -> str:
         """Open a comm from here."""
-        return self._send("comm_open", {"comm_id": comm, "target_name": target, "data": {}}, ())
+        content = {"comm_id": comm, "target_name": target, "data": {}}
+        return self._send("comm_open", content, (), metadata)
+
+    def subshell(self) -> str:
+        """Have the kernel make a subshell, which hears comms while a cell runs."""
+        message = self.client.session.msg("create_subshell_request", {})
+        self.client.control_channel.send(message)
+        reply = self.client.get_control_msg(timeout=PATIENCE)
+        return reply["content"]["subshell_id"]
 
     def set(self, comm: str, **state: Any) -> list[Said]:
         """Change traits of a model, as a front end does."""
@@ -117,8 +129,17 @@ class FrontEnd:
             self.models.setdefault(comm, {}).update(said.data["state"])
         return said
 
-    def _send(self, kind: str, content: dict[str, Any], buffers: tuple[bytes, ...]) -> str:
-        message = self.client.session.msg(kind, content)
+    def _send(
+        self,
+        kind: str,
+        content: dict[str, Any],
+        buffers: tuple[bytes, ...],
+        metadata: dict[str, str] | None = None,
+        subshell: str | None = None,
+    ) -> str:
+        message = self.client.session.msg(kind, content, metadata=metadata)
+        if subshell is not None:
+            message["header"]["subshell_id"] = subshell
         self.client.session.send(self.client.shell_channel.socket, message, buffers=list(buffers))
         return message["header"]["msg_id"]
 
@@ -133,7 +154,7 @@ def front_end(folder: Path, *, remote: bool, **environment: str) -> Iterator[Fro
             run_plain.run_unseen(client, "%load_ext jupyter_macgpu")
             # The session's first cell says where it runs; that is tested elsewhere.
             run_plain.run_unseen(client, "get_ipython().run_cell_magic('macgpu', '', 'pass')")
-        yield FrontEnd(client)
+        yield FrontEnd(client, folder)
     processes.end_all(state)
 
 

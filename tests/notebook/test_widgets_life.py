@@ -1,0 +1,178 @@
+"""Widgets of `%%macgpu` cells when things happen to them: busy, dead, lost, attached, reloaded."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import uuid
+from pathlib import Path
+
+import pytest
+
+from tests.notebook.widgets.front_end import FrontEnd, front_end
+
+SLIDER = """\
+%%macgpu
+import ipywidgets as w
+slider = w.IntSlider(3)
+def moved(change):
+    print('moved to', change['new'])
+slider.observe(moved, 'value')
+display(slider)
+"""
+
+
+CALLBACK_CELL = """\
+%%macgpu -o b
+import ipywidgets as w
+class Large:
+    word = 'kept'
+kept, dropped = Large(), Large()
+def helper():
+    return kept.word
+b = w.Button()
+b.on_click(lambda _: print(helper(), 'dropped' in globals()))
+display(b)
+"""
+
+
+@pytest.fixture
+def front(tmp_path):
+    with front_end(tmp_path, remote=True) as front:
+        yield front
+
+
+def text(said) -> str:
+    return "".join(each.content["text"] for each in said if each.kind == "stream")
+
+
+def workers(folder: Path) -> list[int]:
+    """Return the workers of a front end's kernel."""
+    files = folder.glob("s/*/main/workers/*/process")
+    return [json.loads(file.read_text())["pid"] for file in files]
+
+
+def closed(front: FrontEnd) -> None:
+    """Wait until every comm is closed."""
+    while front.models:
+        front.until(lambda said: said.kind == "comm_close")
+
+
+def test_a_worker_that_dies_closes_its_comms(front, tmp_path):
+    front.run(SLIDER)
+    assert len(front.models) == 3
+    # It answers, so the line is open.
+    assert "moved to 5" in text(front.set(front.model("IntSliderModel"), value=5))
+    (pid,) = workers(tmp_path)
+    os.kill(pid, signal.SIGKILL)
+    closed(front)
+    # The next worker's widgets are not taken for those of the last one.
+    front.run(SLIDER)
+    assert "moved to 6" in text(front.set(front.model("IntSliderModel"), value=6))
+
+
+def test_a_worker_that_is_ended_on_purpose_closes_its_comms(front):
+    front.run(SLIDER)
+    front.run("%macgpu restart")
+    closed(front)
+
+
+def test_a_busy_worker_says_so_once_and_hears_all_of_it_when_its_cell_ends(front):
+    front.run(SLIDER)
+    slider = front.model("IntSliderModel")
+    front.set(slider, value=4)
+    subshell = front.subshell()
+    # Some versions of ipykernel have a comm's messages wait for the shell that it spoke in last.
+    front.run(
+        "from comm import get_comm_manager\n"
+        "for each in get_comm_manager().comms.values():\n"
+        "    vars(each).pop('_reply_subshell_id', None)"
+    )
+    go = front.folder / "go"
+    cell = front.client.execute(
+        "%%macgpu\nimport os, time\nprint('begun')\nwhile not os.path.exists("
+        + repr(str(go))
+        + "):\n"
+        "    time.sleep(0.01)\nprint('cell over', slider.value)"
+    )
+    front.until(lambda said: said.kind == "stream" and "begun" in said.content["text"])
+    said = []
+    for value in (10, 11, 12):
+        data = {"method": "update", "state": {"value": value}, "buffer_paths": []}
+        said += front.until_idle(front.send(slider, data, subshell=subshell))
+    data = {"method": "request_state"}
+    said += front.until_idle(front.send(slider, data, subshell=subshell))
+    notices = [each for each in said if "widgets wait" in str(each.data.get("text/plain"))]
+    assert len(notices) == 1
+    # It is answered from what is known: a page that is loaded again need not wait.
+    (state,) = [each.data["state"] for each in said if each.data.get("method") == "update"]
+    assert state["value"] == 12
+    go.touch()
+    assert "cell over 4" in text(front.until_idle(cell))
+    front.until(lambda said: said.kind == "stream" and "moved to 12" in said.content["text"])
+    assert "moved to 10" in text(front.said)
+    assert "slider.value 12" in text(front.run("%%macgpu\nprint('slider.value', slider.value)"))
+
+
+def test_a_front_end_that_begins_anew_learns_of_local_and_remote_widgets(front):
+    front.run(SLIDER)
+    front.set(front.model("IntSliderModel"), value=9)
+    states = ask_for_states(front)
+    assert [s["state"]["value"] for s in states.values() if "value" in s["state"]] == [9]
+    # Now with widgets of the kernel's own, whose package takes the same target.
+    front.run("import ipywidgets as w\nlocal = w.IntText(77)")
+    front.run(SLIDER.replace("3", "4"))
+    states = ask_for_states(front)
+    values = [s["state"]["value"] for s in states.values() if "value" in s["state"]]
+    assert sorted(values) == [4, 9, 77]
+    assert {s["model_name"] for s in states.values()} >= {"IntSliderModel", "IntTextModel"}
+    assert set(states) == set(front.models)
+
+
+def ask_for_states(front: FrontEnd):
+    comm = uuid.uuid4().hex
+    front.until_idle(front.open(comm, "jupyter.widget.control", version="1.0.0"))
+    said = front.tell(comm, {"method": "request_states"})
+    (answer,) = [each for each in said if each.kind == "comm_msg"]
+    assert answer.data["method"] == "update_states"
+    return answer.data["states"]
+
+
+def test_buffers_are_in_the_states_of_a_front_end_that_begins_anew(front):
+    front.run(
+        "%%macgpu\nimport ipywidgets as w\n"
+        "image = w.Image(value=b'first', format='png')\ndisplay(image)\nimage.value = b'second'"
+    )
+    comm = uuid.uuid4().hex
+    front.until_idle(front.open(comm, "jupyter.widget.control", version="1.0.0"))
+    said = front.tell(comm, {"method": "request_states"})
+    (answer,) = [each for each in said if each.kind == "comm_msg"]
+    image = front.model("ImageModel")
+    assert answer.data["buffer_paths"] == [[image, "state", "value"]]
+    assert answer.buffers == [b"second"]
+
+
+def test_two_notebooks_have_each_their_own_widgets(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    state = {"MACGPU_STATE": str(tmp_path / "s")}
+    with (
+        front_end(tmp_path / "a", remote=True, **state) as one,
+        front_end(tmp_path / "b", remote=True, **state) as other,
+    ):
+        for front in (one, other):
+            front.run(SLIDER)
+        for value, front in ((5, one), (6, other), (7, one)):
+            said = front.set(front.model("IntSliderModel"), value=value)
+            assert f"moved to {value}" in text(said)
+        assert "one 7" in text(one.run("%%macgpu\nprint('one', slider.value)"))
+        assert "other 6" in text(other.run("%%macgpu\nprint('other', slider.value)"))
+
+
+def test_callbacks_read_what_their_cell_left_and_nothing_else_is_kept(front):
+    front.run(CALLBACK_CELL)
+    front.run("%%macgpu\nother = 1")
+    front.run("%%macgpu\nother = 2")
+    click = {"method": "custom", "content": {"event": "click"}}
+    assert "kept False" in text(front.tell(front.model("ButtonModel"), click))
