@@ -13,6 +13,7 @@ from IPython.core.magic import Magics, cell_magic, line_cell_magic, magics_class
 from . import commands, completing
 from .extension import Extension
 from .options import help_text
+from .postmortem import PostMortem
 from .sticky import LOCAL
 from .verbs import parse_verb
 from .verbtable import VERBS
@@ -40,6 +41,7 @@ class MacGPUMagics(Magics):
     def __init__(self, shell: InteractiveShell, extension: Extension) -> None:
         super().__init__(shell)
         self.extension = extension
+        self.postmortem = PostMortem(shell, extension.cell)
 
     @no_var_expand  # a `$` and a brace stand for themselves, see `words`
     @line_cell_magic
@@ -87,7 +89,9 @@ def load(shell: InteractiveShell) -> None:
     """Register the magics. Called by ``%load_ext``."""
     extension = Extension(shell)
     extension.load()
-    shell.register_magics(MacGPUMagics(shell, extension))
+    magics = MacGPUMagics(shell, extension)
+    shell.register_magics(magics)
+    magics.postmortem.load()
     complete = functools.partial(_complete, shell)
     for magic in ("%%macgpu", "%macgpu"):
         shell.set_hook("complete_command", lambda _shell, event: complete(event), str_key=magic)
@@ -99,4 +103,5 @@ def unload(shell: InteractiveShell) -> None:
     for kind, name in (("line", "macgpu"), ("cell", "macgpu"), ("cell", LOCAL)):
         shell.magics_manager.magics[kind].pop(name, None)
     if isinstance(magics, MacGPUMagics):
+        magics.postmortem.unload()
         magics.extension.unload()

@@ -17,6 +17,7 @@ from ...wire.values.receive import InputNotLoadable, Received, nothing_received,
 from .cell import Cell, open_cell
 from .device import default_device, gpu_never_used
 from .display import ResultHook, as_json
+from .keeping import lent
 from .measure import Measure
 from .program import run_program
 from .trouble import (
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
 
 #: Characters of an error's text that go with the message; all of it is in the bundle.
 _SHORT = 1000
+#: What a cell says that looks into the frames of the last error: their globals come back for it.
+_DEBUG = "run_line_magic('debug'"
 #: Seconds of running after which a GPU that nothing has used is worth a line.
 _LONG = 10.0
 
@@ -84,6 +87,7 @@ class Executor:
             self.vigil.check()
             cell = open_cell(message)
             self.comms.begin(cell.parent)
+            left = dict(self.shell.user_ns) if _DEBUG in (cell.code or "") else {}
             received = self._load(cell)
         except Exception as error:  # whatever an input's own code raises
             self.gate.end()
@@ -93,7 +97,7 @@ class Executor:
         if cell.program is not None:
             self._run_program(cell, cell.program, times)
             return
-        with _environment(cell.environ), self._device(cell):
+        with _environment(cell.environ), self._device(cell), lent(self.shell.user_ns, left):
             self.asking.allow(cell.can_ask)
             outcome = await self.shell.run_user_cell(
                 cell.source, cell.code, cell.execution_count, cell.cell_id, headed=cell.headed

@@ -11,6 +11,7 @@ import dis
 import gc
 import weakref
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from types import CodeType, FrameType, FunctionType, MethodType, ModuleType, TracebackType
 from typing import Any
 
@@ -43,6 +44,19 @@ class Keeping:
         """Bind what callbacks read and the last run did not leave."""
         for name, value in self._values.items():
             namespace.setdefault(name, value)
+
+
+@contextmanager
+def lent(namespace: dict[str, Any], values: dict[str, object]) -> Iterator[None]:
+    """Bind what a namespace lacks, for a while; what is bound otherwise meanwhile stays."""
+    missing = {name: value for name, value in values.items() if name not in namespace}
+    namespace.update(missing)
+    try:
+        yield
+    finally:
+        for name, value in missing.items():
+            if namespace.get(name) is value:
+                del namespace[name]
 
 
 def functions_in(roots: Iterable[object], namespace: dict[str, Any]) -> list[FunctionType]:
