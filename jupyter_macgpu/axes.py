@@ -73,6 +73,18 @@ def read_axes(words: Sequence[str]) -> Axes:
     return Axes(axes=axes)
 
 
+def read_axis(text: str) -> tuple[str, ...]:
+    """Look whether one word behind ``--sweep`` can be read, and return it as it stands.
+
+    Raises
+    ------
+    Unreadable
+        If not.
+    """
+    read_axes([text])
+    return (text,)
+
+
 def rows_of(grid: object) -> list[Combination]:
     """Return the combinations that a variable holds: dicts, or the rows of a DataFrame.
 

@@ -7,13 +7,13 @@ inputs do, by the same pickler; a function of ``__main__`` uses the other side's
 from __future__ import annotations
 
 import inspect
-import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from .cell import Cell
 from .grammar import Unreadable
+from .lending import lent
 from .options import CELL_OPTIONS, CellOptions
 from .wire.errors import InputError
 from .words import nearest
@@ -31,8 +31,6 @@ T = TypeVar("T")
 CALL, VALUE = "_macgpu_call", "_macgpu_value"
 #: What a cell's first line may say and a call may not.
 NOT_OF_CALLS = frozenset({"inputs", "outputs", "again", "dry_run"})
-
-_turns = threading.RLock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,12 +66,8 @@ class Call:
     @contextmanager
     def lent(self, namespace: dict[str, Any]) -> Iterator[None]:
         """Bind it in the namespace while it is read."""
-        with _turns:
-            namespace[CALL] = (self.function, self.args, dict(self.kwargs))
-            try:
-                yield
-            finally:
-                namespace.pop(CALL, None)
+        with lent(namespace, {CALL: (self.function, self.args, dict(self.kwargs))}):
+            yield
 
 
 def taken_value(namespace: dict[str, Any]) -> Any:

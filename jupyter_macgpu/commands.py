@@ -16,10 +16,10 @@ from .overview import status as status
 from .placement import Wish, named
 from .putting import put
 from .standing import span
+from .tables import table as table
 from .verifying import COLUMNS as VERIFY_COLUMNS
 from .verifying import verify
 from .wire.errors import InputError, MacGPUError
-from .wire.plain import plain_line
 from .wire.values.remote import RemoteValue, format_size
 from .words import shown
 
@@ -35,19 +35,6 @@ if TYPE_CHECKING:
 def list_runs(pool: Pool, notebook: str = "") -> list[dict[str, Any]]:
     """Return the runs that the hosts know."""
     return [known.shown() for known in runs.known_runs(pool, notebook)]
-
-
-def table(rows: Sequence[dict[str, Any]], columns: Sequence[str], empty: str) -> str:
-    """Return rows as aligned text under a head of column names."""
-    if not rows:
-        return empty
-    cells = [[_text(row.get(column)) for column in columns] for row in rows]
-    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
-    lines = [columns, *cells]
-    return "\n".join(
-        "  ".join(f"{text:<{width}}" for text, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
 
 
 RUN_COLUMNS = ("id", "name", "host", "state", "place", "starts", "seconds", "notebook")
@@ -331,7 +318,3 @@ def _ago(seconds: float) -> str:
 def _short(row: dict[str, Any]) -> str:
     notebook = str(row.get("notebook", ""))
     return notebook.rpartition("/")[2] if "." in notebook else ""
-
-
-def _text(value: object) -> str:
-    return "" if value is None else plain_line(str(value))

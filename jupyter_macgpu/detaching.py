@@ -267,4 +267,5 @@ def _send(run: Run, submission: Submission, session: Session, desk: Desk) -> Non
             )
         name = submission.message.run
         state = Execution(link, name, desk.show, desk.interrupts, submission).hand_in()
+    desk.home.pool.statuses.sent(session.host)
     run.told({"state": state.state, "position": state.position, "detail": state.detail})

@@ -27,7 +27,7 @@ from .notebook import (
     request_id,
 )
 from .options import CellOptions, parse_cell
-from .outputs import Publisher, Rendering
+from .outputs import Publisher, Rendering, updating
 from .pool import Pool
 from .reach import Reach
 from .reading import names_read
@@ -38,6 +38,7 @@ from .settings import Settings
 from .statusline import StatusLine
 from .steps import Steps
 from .sticky import Sticky, refuse_own_lines
+from .sweeping import sweep
 from .verdicts import add_hint, error_of
 from .way import Result, run_cell
 from .wire.errors import MacGPUError, RemoteError, ShownError
@@ -232,6 +233,8 @@ class Extension:
         steps = Steps(publisher.line)
         with counted() as interrupts:
             desk = self._desk(publisher, interrupts)
+            if options.sweep:
+                return sweep(cell, options, desk, updating(self.shell))
             if options.detach:
                 return detach(cell, options, desk)
             options, job = ahead(options, desk) if options.after else (options, {})

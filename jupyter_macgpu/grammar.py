@@ -39,6 +39,8 @@ class Option:
         Turns the text of a value into the field's type; raises `Unreadable`.
     repeats
         Whether it may stand several times; its values (tuples) are then joined.
+    is_greedy
+        Whether words that follow its value, up to the next option, are values of it too.
     """
 
     names: tuple[str, ...]
@@ -47,6 +49,7 @@ class Option:
     value: str = ""
     read: Callable[[str], object] = str
     repeats: bool = False
+    is_greedy: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,26 +92,34 @@ class Grammar:
         """
         fields: dict[str, object] = {}
         others: list[Word] = []
-        queue = iter(words)
+        queue, greedy = iter(words), ""
         for word in queue:
             if leading and (word.text == "--" or not word.text.startswith("-")):
                 return fields, [word, *queue]
             if word.quoted or len(word.text) < 2 or not word.text.startswith("-"):
-                others.append(word)
+                if greedy:
+                    self._take(fields, greedy, word)
+                else:
+                    others.append(word)
                 continue
             name, equals, given = word.text.partition("=")
             option = self._option(name)
+            greedy = name if option.is_greedy else ""
             if option.field in fields and not option.repeats:
                 what = f"{option.names[-1]} is given twice."
                 raise OptionError(what, next="Keep one of the two.")
             if option.value:
                 value = Word(text=given, column=word.column) if equals else self._next(queue, name)
-                fields[option.field] = _joined(fields.get(option.field), option, name, value)
+                self._take(fields, name, value)
             elif equals:
                 raise OptionError(f"{name} takes no value.", next=f"Write {name} alone.")
             else:
                 fields[option.field] = True
         return fields, others
+
+    def _take(self, fields: dict[str, object], name: str, value: Word) -> None:
+        option = self._option(name)
+        fields[option.field] = _joined(fields.get(option.field), option, name, value)
 
     def _option(self, name: str) -> Option:
         for option in self.options:

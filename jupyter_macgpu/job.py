@@ -110,6 +110,11 @@ class Run:
                 catch_up(link, self.run, self._recorder, live=live)
         return list(self._recorder.outputs)
 
+    @property
+    def ran(self) -> float | None:
+        """Seconds that it was running, once it has ended; None if its host does not know."""
+        return self._row.get("ran")
+
     def done(self) -> bool:
         """Say whether it has ended, well or not; a silent host's run has not.
 

@@ -6,11 +6,14 @@ read from it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from . import optionvalues as values
 from .amounts import read_duration
-from .grammar import Grammar, Option
+from .axes import read_axes, read_axis
+from .grammar import Grammar, Option, Unreadable
 from .optionvalues import After, Liking
 from .scheduling.taints import Toleration
 from .wire.order import LEAST, MOST, STEP
@@ -63,6 +66,10 @@ class CellOptions:
         Runs that it follows.
     retry
         How often it is tried again after it died or was lost.
+    sweep
+        Words that say which names get which values, a run for each combination; see `axes`.
+    most
+        How many of these run at once; None leaves it to the hosts.
     """
 
     on: str | None = None
@@ -85,6 +92,8 @@ class CellOptions:
     detach: bool = False
     after: tuple[After, ...] = ()
     retry: int = 0
+    sweep: tuple[str, ...] = ()
+    most: int | None = None
 
 
 def parse_cell(line: str, defaults: str = "") -> CellOptions:
@@ -107,7 +116,17 @@ def parse_cell(line: str, defaults: str = "") -> CellOptions:
         raise _stray_word(others[0], line)
     if defaults:
         fields = CELL_GRAMMAR.read(split(defaults))[0] | fields
+    _mind_sweep(fields)
     return CellOptions(**fields)  # type: ignore[arg-type]  # the table's readers type them
+
+
+def _mind_sweep(fields: Mapping[str, Any]) -> None:
+    if "most" in fields and "sweep" not in fields:
+        raise OptionError("--max belongs to --sweep.", next="Leave it out, or write both.")
+    try:
+        read_axes(fields.get("sweep") or ("@_",))
+    except Unreadable as unreadable:
+        raise OptionError(f"--sweep: {unreadable.problem}.", next=unreadable.remedy) from None
 
 
 def help_text() -> str:
@@ -200,6 +219,22 @@ CELL_OPTIONS: tuple[Option, ...] = (
         help="try so often again if the worker dies or the host is lost",
     ),
     Option(
+        names=("--sweep",),
+        field="sweep",
+        value="NAME=VALUES...",
+        read=read_axis,
+        repeats=True,
+        is_greedy=True,
+        help="run once for each combination: lr=1e-3,1e-4 seed=0..4, or @grid for a variable",
+    ),
+    Option(
+        names=("--max",),
+        field="most",
+        value="N",
+        read=values.read_most,
+        help="let at most N runs of a sweep run at once",
+    ),
+    Option(
         names=("--setenv",),
         field="setenv",
         value="NAME",
@@ -252,7 +287,6 @@ _NOT_YET = (
     "--engine",
     "--env",
     "--hosts",
-    "--sweep",
     "--verify",
     "--with",
 )

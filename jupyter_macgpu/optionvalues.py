@@ -43,6 +43,13 @@ class After:
     whatever: bool = False
 
 
+def read_most(text: str) -> int:
+    """Return how many may run at once."""
+    if not re.fullmatch(r"[0-9]{1,4}", text) or not int(text):
+        raise Unreadable("this is no number of runs", "Write --max 2.")
+    return int(text)
+
+
 def read_names(text: str) -> tuple[str, ...]:
     """Return names of variables, with commas between them."""
     names = text.split(",")

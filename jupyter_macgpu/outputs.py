@@ -83,6 +83,20 @@ class Rendering:
         self._formatter.format = self._format
 
 
+def updating(shell: InteractiveShell) -> Callable[[dict[str, str], str, bool], None] | None:
+    """Return what shows a bundle under an id, or in the place of what that id shows.
+
+    None where nothing that was shown can be changed: in a terminal.
+    """
+    if not hasattr(shell, "kernel"):
+        return None
+
+    def show(bundle: dict[str, str], name: str, is_update: bool) -> None:
+        shell.display_pub.publish(bundle, transient={"display_id": name}, update=is_update)
+
+    return show
+
+
 class Publisher:
     """Shows one run.
 

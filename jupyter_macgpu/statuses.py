@@ -78,7 +78,9 @@ class Statuses:
         self._clock = clock
         self._known: dict[str, Known] = {}
         self._read: dict[str, tuple[int, int]] = {}
-        self._made: dict[str, tuple[Known, Host, bool, HostStatus]] = {}
+        self._made: dict[str, tuple[Known, Host, bool, int, HostStatus]] = {}
+        #: Runs that were handed to a host since it was heard of: what was known then, how many.
+        self._sent: dict[str, tuple[Known, int]] = {}
         self._lock = threading.Lock()
         #: Counts what was learnt.
         self.version = 0
@@ -127,6 +129,17 @@ class Statuses:
             self._known[key_of(host)] = Known(heard=heard, tried=self.now())
             self.version += 1
 
+    def sent(self, host: Host) -> None:
+        """Note that a run was handed to a host, which what it said last does not count."""
+        key = key_of(host)
+        with self._lock:
+            self._sent[key] = self._known.get(key, _NOTHING), self._sent_since(key) + 1
+            self.version += 1
+
+    def _sent_since(self, key: str) -> int:
+        since, number = self._sent.get(key, (_NOTHING, 0))
+        return number if since is self._known.get(key, _NOTHING) else 0
+
     def look(self, hosts: Iterable[Host]) -> None:
         """Take in what other kernels have heard of hosts."""
         for host in hosts:
@@ -145,15 +158,17 @@ class Statuses:
         key, known = key_of(host), self.known(host)
         seen = known.heard.seen
         is_old = seen is not None and self.now() - seen > STALE_AFTER
-        made = self._made.get(key)
-        if made is not None and made[0] is known and made[1] is host and made[2] == is_old:
-            return made[3]
+        sent = self._sent_since(key)
+        made, made_of = self._made.get(key), (known, host, is_old, sent)
+        if made is not None and made[0] is known and made[1] is host and made[2:4] == made_of[2:]:
+            return made[4]
         heard = known.heard
         if is_old:
             lasting = {name: said for name, said in heard.said.items() if name not in _PASSING}
             heard = replace(heard, said=lasting)
         status = host_status(host, heard, here=host.transport == "local")
-        self._made[key] = (known, host, is_old, status)
+        status = replace(status, sent_since=sent) if sent else status
+        self._made[key] = (*made_of, status)
         return status
 
     def _adopt(self, key: str, data: object) -> None:

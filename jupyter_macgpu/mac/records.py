@@ -30,6 +30,8 @@ class Run:
         Mark of the input request that nobody has answered yet, or 0.
     stopping
         Why the run is being stopped: ``""``, ``interrupt``, ``kill``, ``timeout``, ``memory``.
+    ran
+        Seconds that it ran, once it has ended; None if nobody saw all of it.
     """
 
     run: str
@@ -46,6 +48,7 @@ class Run:
     stopping: str = ""
     stopped_at: float = 0.0
     collected: bool = False
+    ran: float | None = None
     detail: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -98,6 +101,8 @@ class Run:
         """
         if state not in NEXT[self.state]:
             raise ValueError(f"run {self.run} cannot go from {self.state} to {state}")
+        if self.state == "started":
+            self.ran = round(max(0.0, now - self.since), 3)
         self.state = state
         self.since = now
 
@@ -122,6 +127,7 @@ class Run:
             "position": position,
             "wait": self.detail.get("wait"),
             "age": round(max(0.0, now - self.since), 3),
+            "ran": self.ran,
             "final": self.state in FINAL,
             "collected": self.collected,
             "kept": None if self.live or self.purged else round(self.since + self.keep - now, 3),

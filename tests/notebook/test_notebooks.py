@@ -10,7 +10,7 @@ from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 #: Those that another file runs, to look at what they show.
-ELSEWHERE = {"fleet"}
+ELSEWHERE = {"fleet", "jobs"}
 
 
 @pytest.mark.parametrize(

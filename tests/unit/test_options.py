@@ -21,6 +21,8 @@ README = Path(__file__).parents[2] / "README.md"
 GOOD_LINES = {
     "": CellOptions(),
     "   ": CellOptions(),
+    "--sweep lr=1,2 seed=0..4 --max 2": CellOptions(sweep=("lr=1,2", "seed=0..4"), most=2),
+    "--sweep 'a=(1, 2),3' --cpu": CellOptions(sweep=("a=(1, 2),3",), cpu=True),
     "--on studio-1": CellOptions(on="studio-1"),
     "--on=studio-1": CellOptions(on="studio-1"),
     "--on 'studio-1'": CellOptions(on="studio-1"),
@@ -74,8 +76,13 @@ def test_a_good_line_is_read(line: str) -> None:
 #: line -> what the answer must name: the mistake, and then the way out.
 BAD_LINES = {
     "--detch": ("--detch is not an option", "Did you mean --detach?"),
-    "--sweeep": ("--sweeep is not an option", "Did you mean --sweep (which is not available"),
+    "--sweeep": ("--sweeep is not an option", "Did you mean --sweep?"),
     "--after any:": ("this is no run", "--after RUN"),
+    "--max 2": ("--max belongs to --sweep", "write both"),
+    "--sweep a=1 --max 0": ("this is no number of runs", "--max 2"),
+    "--sweep a=1 a=2": ("a stands there twice", "Put all its values behind one ="),
+    "--sweep": ("--sweep has no value", "--sweep NAME=VALUES"),
+    "--sweep a=1 word": ("word is not NAME=VALUES", "--sweep lr=1e-3"),
     "--retry 0": ("no whole number from 1", "--retry 3"),
     "--retry 1e3": ("no whole number from 1", "--retry 3"),
     "--onn x": ("--onn is not an option", "Did you mean --on?"),
@@ -155,7 +162,7 @@ def test_a_bad_line_is_answered_with_the_mistake_and_the_way_out(line: str) -> N
 
 
 LATER = """
-    --env --with --at --sweep
+    --env --with --at
     --hosts --engine --verify
     """.split()
 
