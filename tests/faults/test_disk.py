@@ -103,17 +103,18 @@ def test_killed_at_each_call(desk: Desk, state: Path, tmp_path: Path, call: str)
 
 
 @traced
+@pytest.mark.parametrize("which", ["1+", "2+", "3+"])
 def test_a_disk_that_fails_to_keep_refuses_what_would_rely_on_it(
-    desk: Desk, state: Path, tmp_path: Path
+    desk: Desk, state: Path, tmp_path: Path, which: str
 ) -> None:
-    """A queued run is brought to the disk before it counts as accepted."""
+    """A queued run is on the disk before it counts as accepted: journal, folder, and log."""
     first = Desk(notebook="first.ipynb")
     running = threading.Thread(target=first.run, args=("import time\ntime.sleep(60)",))
     running.start()
     while "started" not in first.record.states:
         time.sleep(0.01)
     cell = Flood(token=token(), side=tmp_path / "executions", lines=10)
-    with injected(supervisor(state).pid, "fsync", "error=EIO"):
+    with injected(supervisor(state).pid, "fsync", f"error=EIO:when={which}"):
         told = desk.run(cell.source)
     assert isinstance(told.error, RunRefused), told
     assert "Input/output error" in str(told.error)
