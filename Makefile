@@ -14,13 +14,13 @@ APT_PACKAGES := openssh-server openssh-client nftables iproute2 fish csh zsh pat
 # Further words for pytest: make test ARGS="tests/unit -k fleet".
 ARGS   :=
 # One benchmark by its name, with its options: make bench ONLY="cold --hosts 12". One decoder for
-# make fuzz, one seeded bug for make seeded-bugs.
+# make fuzz, one seeded bug for make seeded-bugs, one piece for make soak.
 ONLY   :=
 # Seconds that make fuzz takes for each decoder.
 TIME   := 60
 FUZZ   := .venv-fuzz
 
-.PHONY: demo test lint fuzz seeded-bugs bench lab lock clean
+.PHONY: demo test lint fuzz seeded-bugs soak bench lab lock clean
 
 demo: $(STAMPS)/demo
 	$(VENV)/bin/macgpu demo
@@ -36,6 +36,10 @@ lint: $(STAMPS)/lint $(STAMPS)/test
 
 bench: $(BENCH)/.stamp
 	$(BENCH)/bin/python -m bench $(ONLY)
+
+# The tests of faults at full size, which takes hours, or one piece: make soak ONLY=kills.
+soak: $(STAMPS)/test $(STAMPS)/apt
+	$(VENV)/bin/python tools/soak.py $(ONLY)
 
 # Every decoder by coverage, or one of them: make fuzz ONLY=fleet TIME=600.
 fuzz: $(FUZZ)/.stamp

@@ -17,6 +17,8 @@ from . import processes
 from .kernels import Kernel
 
 SEED = int(os.environ.get("MACGPU_SEED", "0")) or secrets.randbelow(10**6)
+#: How often a kernel is killed; ``MACGPU_KERNEL_DEATHS=500`` sets more.
+DEATHS = int(os.environ.get("MACGPU_KERNEL_DEATHS", "4"))
 NOTEBOOK = "/home/me/study.ipynb"
 LINES = 300
 CELL = f"""%%macgpu
@@ -43,7 +45,7 @@ def macgpu(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("turn", range(4))
+@pytest.mark.parametrize("turn", range(DEATHS))
 def test_a_new_kernel_takes_up_the_run_of_a_killed_one(
     state: Path, tmp_path: Path, turn: int
 ) -> None:

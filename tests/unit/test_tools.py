@@ -10,7 +10,7 @@ import pytest
 
 from bench import report
 from bench.report import Comparison, Report
-from tools import install_torch, lock
+from tools import install_torch, lock, soak
 
 ROOT = Path(__file__).parents[2]
 
@@ -73,3 +73,17 @@ def test_a_report_is_one_line_with_ratios_of_medians(monkeypatch: pytest.MonkeyP
     assert read["peers"]["px"]["median"] == 8.0
     assert read["ratios"] == {"px": 0.25}
     assert set(read) == {"name", "unit", "ours", "peers", "ratios", "versions", "date"}
+
+
+def test_each_piece_of_the_soak_names_tests_and_a_size_that_they_read() -> None:
+    for piece in soak.PIECES.values():
+        place = ROOT / piece.tests[0]
+        files = [place] if place.is_file() else sorted(place.glob("*.py"))
+        assert files
+        text = "".join(file.read_text() for file in files)
+        assert all(f'"{variable}"' in text for variable in piece.sizes), piece
+
+
+def test_a_soak_says_what_it_does_not_know(capsys: pytest.CaptureFixture[str]) -> None:
+    assert soak.main(["nothing"]) == 2
+    assert "kills" in capsys.readouterr().out
