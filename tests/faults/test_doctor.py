@@ -71,7 +71,9 @@ class Ward:
 
 
 @pytest.fixture
-def ward(servers: Servers, home: Home, tmp_path: Path) -> Ward:
+def ward(servers: Servers, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ward:
+    # A real cell all the same; what the real one imports takes seconds.
+    monkeypatch.setattr(doctor, "_TENSOR", "('nothing much', 'mps', 6 * 7 == 42)")
     made = Ward(servers=servers, home=home, folder=tmp_path)
     made.variables["MACGPU_GAUGE"] = str(made.program("gauge", f"echo 'macgpu-gauge {WELL}'"))
     return made
@@ -91,9 +93,16 @@ def failing(found: dict[str, Check]) -> set[str]:
     return {name for name, check in found.items() if check.state == "failed"}
 
 
-def test_a_healthy_host_passes_all(ward: Ward, capsys: pytest.CaptureFixture[str]) -> None:
+TENSOR = doctor._TENSOR
+
+
+def test_a_healthy_host_passes_all(
+    ward: Ward, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     ward.start()
+    monkeypatch.setattr(doctor, "_TENSOR", TENSOR)
     found = examined()
+    assert "on cpu" in found["tensor"].detail or "on mps" in found["tensor"].detail
     assert failing(found) == set(), found
     assert list(found) == [
         *("configuration", "name", "port", "host key", "login", "interpreter", "version"),

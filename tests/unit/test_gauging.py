@@ -19,6 +19,7 @@ from jupyter_macgpu.fleet.hosts import Host
 from jupyter_macgpu.fleet.status import Heard, host_status
 from jupyter_macgpu.mac import gauging
 from jupyter_macgpu.mac.gauging import AGAIN, FIRST, LONGEST, NEW, QUIET, SETTLE, Gauge
+from jupyter_macgpu.mac.worker import gauge
 from jupyter_macgpu.scheduling.chips import REACHED, measured_speed, prior_speed
 from jupyter_macgpu.scheduling.status import Speed
 from jupyter_macgpu.wire import messages as m
@@ -273,6 +274,21 @@ def test_a_file_that_is_broken_is_as_none(
     (tmp_path / "gauge.json").write_text(content)
     made = bench(saying(test=WELL, measure=FIGURES))
     made.until(lambda: made.gauge.plain()["calibration"])
+
+
+@pytest.mark.parametrize("name", gauge.KITS)
+def test_each_package_is_measured_to_the_end(name: str) -> None:
+    pytest.importorskip(name.partition(".")[0])
+    kit = gauge.KITS[name]()
+    assert kit.device in ("cpu", "cuda", "mps")
+    for work in (kit.multiply(64, half=False), kit.multiply(64, half=True), kit.copy(4096)):
+        assert gauge._rate(work) > 0
+
+
+def test_a_clock_that_stands_does_not_go_on_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gauge.time, "perf_counter", lambda: 0.0)
+    with pytest.raises(RuntimeError, match="clock"):
+        gauge._rate(lambda _times: None)
 
 
 # What becomes of it.

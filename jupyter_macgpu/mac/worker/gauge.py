@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: What the answer's line begins with; a package may print anything before it.
 MARK = "macgpu-gauge "
 #: Width of the matrices, and numbers in the arrays that are copied: on a GPU, on a processor.
-_WIDTH, _LENGTH = {True: 2048, False: 512}, {True: 2**26, False: 2**24}
+_WIDTH, _LENGTH = {True: 2048, False: 256}, {True: 2**26, False: 2**23}
 #: Seconds that a round lasts at least, and rounds.
 _ROUND, _ROUNDS = 0.25, 3
 #: A first round that takes longer, in seconds, is the only one.
