@@ -7,19 +7,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from .functions import Remote, remote, run
+    from .functions import Remote, remote, run, submit
+    from .job import Run
     from .mapping import Mapped, map
 
 __version__ = "0.1.0"
-__all__ = ["Mapped", "Remote", "map", "remote", "run"]
+__all__ = ["Mapped", "Remote", "Run", "map", "remote", "run", "submit"]
 
 #: Where what this package offers is: imported when it is first asked for, and not on a host.
 _OFFERED = {
     "Mapped": "mapping",
     "Remote": "functions",
+    "Run": "job",
     "map": "mapping",
     "remote": "functions",
     "run": "functions",
+    "submit": "functions",
 }
 
 

@@ -30,7 +30,7 @@ T = TypeVar("T")
 #: Names that a call uses in the namespace, there while it is sent and while its value comes.
 CALL, VALUE = "_macgpu_call", "_macgpu_value"
 #: What a cell's first line may say and a call may not.
-NOT_OF_CALLS = frozenset({"inputs", "outputs", "again", "dry_run"})
+NOT_OF_CALLS = frozenset({"inputs", "outputs", "again", "dry_run", "detach", "sweep", "most"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +57,17 @@ class Call:
             return
         signature.bind(*self.args, **self.kwargs)
 
-    def cell(self, at: Desk) -> Cell:
-        """Return the cell that makes the call."""
+    def cell(self, at: Desk, *, binds: bool = True) -> Cell:
+        """Return the cell that makes the call.
+
+        Parameters
+        ----------
+        binds
+            Whether it binds the value; else that is the value of its last expression.
+        """
         waits = "await " if inspect.iscoroutinefunction(self.function) else ""
-        code = f"{VALUE} = {waits}{CALL}[0](*{CALL}[1], **{CALL}[2])"
+        code = f"{waits}{CALL}[0](*{CALL}[1], **{CALL}[2])"
+        code = f"{VALUE} = {code}" if binds else code
         return Cell(source=code, code=code, count=1, headed=False, dialect=at.dialect)
 
     @contextmanager

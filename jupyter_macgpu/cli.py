@@ -177,7 +177,11 @@ def _attach(command: Command) -> int:
     with _pool() as pool, counted() as interrupts:
         known = runs.find_run(pool, command.arguments[0])
         end = runs.follow(known, runs.Printer(known.session.host), interrupts)
-    print(f"macgpu: run {known.run[:8]} ended: {plain_line(end.state)}", file=sys.stderr)
+        print(f"macgpu: run {known.run[:8]} ended: {plain_line(end.state)}", file=sys.stderr)
+        if command.get:
+            from .scripts import bring
+
+            bring(pool, known.session.host, str(known.shown()["notebook"]), command.get)
     return 0 if end.state == "ok" else 3
 
 

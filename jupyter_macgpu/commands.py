@@ -131,6 +131,10 @@ def _runs(extension: Extension, command: Command) -> None:
 
 
 def _attach(extension: Extension, command: Command) -> object:
+    if command.get:
+        raise InputError(
+            "--get is for a shell.", next="In a notebook, %macgpu get PATH brings files."
+        )
     known = runs.find_run(extension.pool, command.arguments[0])
     return extension.attach(known.run, known.session)
 

@@ -13,9 +13,12 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from . import detaching
 from .cell import Dialect
+from .detaching import ahead, detach
 from .fleet.watching import FleetFile
-from .interrupts import counted
+from .home import Home
+from .interrupts import Interrupts, counted
 from .ledger import Ledger
 from .notebook import running_shell
 from .pool import Pool
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from .cell import Cell
     from .extension import Extension
     from .fleet.hosts import Host
+    from .job import Run
     from .options import CellOptions
     from .way import Result
     from .wire import messages as m
@@ -78,8 +82,11 @@ class Desk(Protocol):
     def limits(self) -> Mapping[str, int]:
         """Bytes that come back by themselves."""
 
-    def drive(self, cell: Cell, options: CellOptions) -> None:
-        """Run a cell, show it, bind what it binds; raise what it raised."""
+    def drive(self, cell: Cell, options: CellOptions) -> object:
+        """Run a cell, show it, bind what it binds; raise what it raised.
+
+        With ``detach`` it is handed in only, and its `job.Run` returned.
+        """
 
     def shown(self, host: Host) -> Shown:
         """Return a place to show a run on a host."""
@@ -115,10 +122,10 @@ class NotebookDesk:
         """What the notebook's settings say."""
         return self._extension.settings.limits()
 
-    def drive(self, cell: Cell, options: CellOptions) -> None:
+    def drive(self, cell: Cell, options: CellOptions) -> object:
         """Run a cell as if it were the notebook's."""
         self._extension.tell_of_fleet()
-        self._extension.drive(cell, options)
+        return self._extension.drive(cell, options)
 
     def shown(self, host: Host) -> Shown:
         """Return a place in the output of the cell that runs."""
@@ -147,6 +154,7 @@ class PlainDesk:
         self._fleet = FleetFile()
         self._pool: Pool | None = None
         self._lock = threading.RLock()
+        self._handed_in: list[Run] = []
         _know_source(getattr(main, "__file__", None))
         RemoteValue.resolver = self._fetch
         atexit.register(self._close)
@@ -169,10 +177,14 @@ class PlainDesk:
             self._pool.fleet = fleet
             return self._pool
 
-    def drive(self, cell: Cell, options: CellOptions) -> None:
+    def drive(self, cell: Cell, options: CellOptions) -> object:
         """Run a cell; calls of several threads take turns."""
         with self._lock, counted() as interrupts:
             shown = _Console()
+            desk = self._desk(shown, interrupts)
+            if options.detach:
+                return detach(cell, options, desk)
+            options, job = ahead(options, desk) if options.after else (options, {})
             result = run_cell(
                 cell,
                 self.namespace,
@@ -181,12 +193,27 @@ class PlainDesk:
                 show=shown,
                 interrupts=interrupts,
                 record=self.record,
-                placed=lambda session: shown.placed(session.host),
+                placed=desk.placed,
                 limits=self.limits,
+                job=job,
             )
         for note in result.notes:
             shown.notice(note)
         raise_error_of(result, shown)
+        return None
+
+    def _desk(self, shown: _Console, interrupts: Interrupts) -> detaching.Desk:
+        home = Home(
+            pool=self.pool, namespace=self.namespace, dialect=self.dialect, notice=shown.notice
+        )
+        return detaching.Desk(
+            home=home,
+            show=shown,
+            interrupts=interrupts,
+            record=self.record,
+            placed=lambda session: shown.placed(session.host),
+            known=self._handed_in,
+        )
 
     def shown(self, host: Host) -> Shown:
         """Return a place on standard output and error."""

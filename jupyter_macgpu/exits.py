@@ -102,6 +102,8 @@ def line_of(result: Result, what: str) -> str:
     if code_of(result.state, summary) == LIMIT:
         limit = plain_line(str(summary.get("limit") or why or "its time limit had passed"))
         return f"run {run} on {host} was stopped: {limit}. {again}"
+    if result.state == "cancelled" and why:
+        return f"run {run} on {host} was cancelled: {why}"
     signal = summary.get("signal")
     if result.state == "error" and signal:
         return f"{what} was ended by {plain_line(str(signal))} on {host}{_size(summary)}"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import types
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from .calls import NOT_OF_CALLS, VALUE, Call, options_of, taken_value
 from .desks import desk
+from .job import Run
 from .mapping import Mapped
 from .options import CellOptions
 from .wire.errors import MacGPUError
@@ -52,6 +53,27 @@ def run(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
     return _call(function, args, kwargs, options)
 
 
+def submit(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Run:
+    """Hand a call in that nobody waits for, and return its `Run` at once.
+
+    ``submit(f, x).result()`` is its value, a copy. What it changes in its arguments and in
+    ``__main__`` comes with `Run.bind` alone. It goes on when this process ends.
+
+    Parameters
+    ----------
+    function, *args, **kwargs
+        As those of `run`; options are also ``after``, ``retry`` and ``priority``.
+
+    Raises
+    ------
+    TypeError, InputError, PlacementError
+        As `run` says. Nothing was sent.
+    RunRefused, RunLost, RunUnknown
+        If no host has confirmed it.
+    """
+    return _submitted(function, args, kwargs, options_of(_taken(kwargs)))
+
+
 def remote(function: Callable[P, T] | None = None, /, **options: Any) -> Any:
     """Make a function whose calls run on a host of the fleet.
 
@@ -80,6 +102,10 @@ class Remote(Generic[P, T]):
     def map(self, xs: Iterable[Any], *, max: int | None = None) -> Mapped[T]:
         """Call it for each of `xs`, on all hosts that are free; see `mapping.map`."""
         return Mapped(self.local, xs, self.options, max)
+
+    def submit(self, *args: P.args, **kwargs: P.kwargs) -> Run:
+        """Hand a call in, and return its `Run`; see `submit`."""
+        return _submitted(self.local, args, kwargs, self.options)
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         """Be a method where it stands in a class."""
@@ -113,6 +139,21 @@ def _call(
             raise
         value = taken_value(at.namespace)
     return _brought(value)  # type: ignore[no-any-return]  # what the function returns
+
+
+def _submitted(
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    options: CellOptions,
+) -> Run:
+    call = Call(function=function, args=args, kwargs=kwargs)
+    call.check()
+    at = desk()
+    with call.lent(at.namespace):
+        run = at.drive(call.cell(at, binds=False), replace(options, detach=True))
+    assert isinstance(run, Run)
+    return run
 
 
 def _brought(value: Any) -> Any:

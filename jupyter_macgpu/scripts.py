@@ -15,12 +15,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import exits
+from . import detaching, exits
 from .cell import Cell, Dialect, Program
+from .detaching import ahead, detach
 from .fleet.file import load_fleet
 from .folder import Talk
 from .gathering import gather
 from .getting import get, wrote_line
+from .home import Home
 from .interrupts import Interrupts, counted
 from .ledger import Ledger
 from .notebookfile import NotebookFile, output_path
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from .execution import Show
+    from .fleet.hosts import Host
+    from .job import Run
     from .notebookfile import CodeCell
     from .session import Session
     from .verbs import Command
@@ -98,6 +102,7 @@ class _Desk:
     def run(self, cell: Cell, options: CellOptions, show: Show | None = None) -> Result:
         """Run a cell; the errors are those of `run_cell`."""
         try:
+            options, job = ahead(options, self._at_desk()) if options.after else (options, {})
             return run_cell(
                 cell,
                 {},
@@ -108,9 +113,27 @@ class _Desk:
                 record=self._record,
                 placed=self._placed,
                 limits={},
+                job=job,
             )
         finally:
             self._ledger.close()
+
+    def hand_in(self, cell: Cell, options: CellOptions) -> Run:
+        """Hand a program in that nobody waits for; the errors are those of `detach`."""
+        try:
+            return detach(cell, options, self._at_desk())
+        finally:
+            self._ledger.close()
+
+    def _at_desk(self) -> detaching.Desk:
+        home = Home(pool=self.pool, namespace={}, dialect=PLAIN, notice=self.terminal.notice)
+        return detaching.Desk(
+            home=home,
+            show=self.terminal,
+            interrupts=self.interrupts,
+            record=self._record,
+            placed=self._placed,
+        )
 
     def failed(self, error: MacGPUError) -> int:
         """Say what went wrong on the way; return the exit code."""
@@ -201,6 +224,11 @@ def _refuse_output(command: Command) -> None:
 
 def _run_program(command: Command, program: Program, options: CellOptions, place: Path) -> int:
     """Run a script or a command; the session's folder belongs to the path of it."""
+    if options.detach and command.get:
+        raise InputError(
+            "--detach waits for nothing, so --get has nothing to bring.",
+            next="Write macgpu attach RUN --get PATH later.",
+        )
     program = replace(program, is_coloured=sys.stdout.isatty())
     if program.script is None and not program.argv:
         raise InputError("Two dashes, and no command.", next="Write macgpu run -- COMMAND.")
@@ -211,6 +239,9 @@ def _run_program(command: Command, program: Program, options: CellOptions, place
             desk.own_files = {program.argv[0]: size}
         desk.asks_for_files = bool(command.get)
         try:
+            if options.detach:
+                print(desk.hand_in(cell, options).run)
+                return exits.OK
             result = desk.run(cell, options)
             code = desk.ended(result, program.argv[0])
             if code == exits.ERROR:
@@ -226,6 +257,22 @@ def _hint(desk: _Desk, result: Result, beside: Path) -> None:
     last = desk.terminal.tail.rstrip().rpartition("\n")[2]
     if hint := missing_hint(re.sub(r"\x1b\[[0-9;:]*m", "", last), beside, result.host):
         desk.terminal.notice(hint)
+
+
+def bring(pool: Pool, host: Host, notebook: str, patterns: Sequence[str]) -> None:
+    """Bring files from the folder on a host that belongs to a notebook or a script.
+
+    Raises
+    ------
+    FilesError, TransportError
+        If they cannot be brought.
+    """
+    beside = Pool(pool.fleet, pool.reach, notebook)
+    try:
+        got = get(Talk(beside.session(host)), patterns)
+    finally:
+        beside.close()
+    print(f"macgpu: {got.text(host.name, '.')}", file=sys.stderr)
 
 
 def _brought(desk: _Desk, command: Command, code: int) -> int:
@@ -244,6 +291,11 @@ def _run_notebook(
         raise InputError(
             f"A notebook takes no arguments: {shown(arguments[0])}.",
             next="Options stand before the file.",
+        )
+    if options.detach:
+        raise InputError(
+            "A notebook's cells are run one after the other from here: it cannot be detached.",
+            next="Leave out --detach, and let this command run in the background.",
         )
     gather([str(path)])  # says what is wrong with a path
     book = NotebookFile(path)

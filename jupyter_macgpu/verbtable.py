@@ -132,7 +132,9 @@ VERBS: dict[str, Verb] = {
         shell_only=True,
     ),
     "runs": Verb(help="list the runs that the hosts know", options=(_JSON,)),
-    "attach": Verb(help="show a run's outputs and bind what it brings", takes="RUN"),
+    "attach": Verb(
+        help="show a run's outputs and bind what it brings", takes="RUN", options=(_GET,)
+    ),
     "logs": Verb(help="show what a run has printed so far", takes="RUN", options=(_JSON,)),
     "cancel": Verb(help="stop a run", takes="RUN", options=(_JSON,)),
     "rm": Verb(help="forget a run that has ended", takes="RUN", options=(_JSON, _YES)),

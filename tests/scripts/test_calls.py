@@ -455,3 +455,45 @@ def test_calls_from_a_notebook_share_its_session_and_its_displays(own_state: Pat
         ).error_is(None)
         assert ran.text == "at 1\n3\nat 2\n4\n"
         assert [name for name in book.names if name.startswith("_macgpu")] == []
+
+
+def test_a_call_that_nobody_waits_for_outlives_its_process(desk: Desk) -> None:
+    assert (
+        printed(
+            desk,
+            """
+import time
+base = 40
+
+def slow(x):
+    time.sleep(0.5)
+    print("done with", x)
+    return base + x
+
+run = macgpu.submit(slow, 2, name="outlives-it")
+print(isinstance(run, macgpu.Run), run.done())
+print(run.result(60), run.outputs[0]["text"], end="")
+after = macgpu.remote(name="follower", after="outlives-it")(lambda x: x * 2).submit(21)
+print(after.result(60))
+try:
+    macgpu.map(slow, [1], after="outlives-it")
+except Exception as error:
+    print(type(error).__name__)
+late = lambda: (time.sleep(1), print("later"), open("left.txt", "w").write("x"))
+macgpu.submit(late, name="left-alone")
+""",
+        )
+        == "True False\n42 done with 2\n42\nInputError\n"
+    )
+    ran = desk.macgpu("attach", "--get", "left.txt", "left-alone")
+    assert (ran.code, ran.out) == (0, "later\n(None, None, 1)\n"), ran.err
+    assert (desk.folder / "left.txt").read_text() == "x"
+
+
+def test_a_call_that_is_handed_in_from_a_notebook_binds_what_it_changed(own_state: Path) -> None:
+    with notebook() as book:
+        book.run("import jupyter_macgpu as macgpu\nnumbers = [1]").error_is(None)
+        book.run("run = macgpu.submit(lambda: numbers.append(2) or len(numbers))").error_is(None)
+        assert book.run("print(run.result(60), numbers)").text == "2 [1]\n"
+        book.run("run.bind()").error_is(None)
+        assert book.names["numbers"] == [1, 2]

@@ -158,3 +158,53 @@ def test_a_host_of_data_only_does_nothing_to_the_terminal(careful: Shell) -> Non
     assert (ran.code, ran.out) == (1, "plain \x1b[31mred\x1b[0m\n")
     assert ran.err.endswith("end\n")
     assert "\x1b[2J" not in ran.err
+
+
+def test_a_script_that_nobody_waits_for_is_found_by_its_id(shell: Shell) -> None:
+    shell.write(
+        "long.py",
+        """
+        import sys, time
+        time.sleep(0.5)
+        print("done", sys.argv)
+        open("left.txt", "w").write("left")
+        sys.exit(5)
+        """,
+    )
+    ran = shell.macgpu("run", "--detach", "--as", "alone", "long.py", "x")
+    assert ran.code == 0, ran.err
+    run = ran.out.strip()
+    assert len(run) == 32
+    ran = shell.macgpu("attach", "--get", "left.txt", run[:10])
+    assert (ran.code, ran.out) == (3, "done ['long.py', 'x']\n")
+    assert (shell.folder / "left.txt").read_text() == "left"
+    assert '"state": "error"' in shell.macgpu("runs", "--json").out
+
+
+def test_a_script_may_follow_another(shell: Shell) -> None:
+    shell.write("first.py", "import time; time.sleep(0.5); open('mark', 'w').write('first')")
+    shell.write("bad.py", "raise ValueError('no good')")
+    shell.write("then.py", "print('it ran')")
+    first = shell.macgpu("run", "--detach", "first.py").out.strip()
+    bad = shell.macgpu("run", "--detach", "bad.py").out.strip()
+    assert shell.macgpu("run", "--after", first, "then.py").out == "it ran\n"
+    ran = shell.macgpu("run", "--after", bad, "then.py")
+    assert (ran.code, ran.out) == (130, "")
+    assert "on this-machine was cancelled: " in ran.err
+    assert bad[:8] in ran.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--detach", "--get", "x", "there.py"], "macgpu attach RUN --get PATH later"),
+        (["--detach", "there.ipynb"], "it cannot be detached"),
+        (["--sweep", "a=1", "there.py"], "--sweep is not an option of macgpu run"),
+    ],
+)
+def test_what_cannot_be_detached_is_refused(shell: Shell, words: list[str], said: str) -> None:
+    shell.write("there.py", "print('it ran')")
+    shell.write("there.ipynb", '{"nbformat": 4, "cells": []}')
+    ran = shell.macgpu("run", *words)
+    assert (ran.code, ran.out) == (125, "")
+    assert said in ran.err
