@@ -68,7 +68,8 @@ class Terminal:
         place = -1 if state.position is None else state.position
         if state.state == "queued" and place != self._place:
             self._place = place
-            self.notice(standing(state.position, state.wait, state.detail.get("reason", "")))
+            reason, where = (str(state.detail.get(key, "")) for key in ("reason", "where"))
+            self.notice(standing(state.position, state.wait, reason, where))
 
     def notice(self, text: str) -> None:
         """Show a line of ours."""

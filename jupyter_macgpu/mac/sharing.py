@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from .leases import Waiting
     from .supervisor import Supervisor
 
+#: Seconds for which a folder may fail before each account has its own queue again.
+PATIENCE = 5.0
 #: Seconds between two looks at the folder: while something waits there, and while nothing does.
 WAITING, RESTING = 0.1, 1.0
 
@@ -58,6 +60,7 @@ class Sharing:
         self._known: tuple[tuple[Waiting, ...], ...] = ()
         self._crowd = Crowd()
         self._due = 0.0
+        self._failing: float | None = None
 
     @property
     def patience(self) -> float:
@@ -80,13 +83,17 @@ class Sharing:
         self._due = now + self.patience
         try:
             if not self._is_open():
-                self._known = known
+                self._known, self._failing = known, None
                 return self._mind.share(None, now)
             with self._open.turn() as has_it:
                 effects = self._act(has_it, *known)
         except OSError as error:
+            self._failing = now if self._failing is None else self._failing
+            if now - self._failing < PATIENCE:
+                return []  # nothing of ours begins before its turn, and it may be mended
             self._lose(f"{self.path}: {error.strerror or error}")
             return self._mind.share(None, now)
+        self._failing = None
         self._known = (tuple(self._mind.wanting()), tuple(self._mind.having()))
         return effects
 

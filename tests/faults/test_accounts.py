@@ -25,12 +25,14 @@ from jupyter_macgpu import doctor, overview
 from jupyter_macgpu.fleet.hosts import Fleet, Host
 from jupyter_macgpu.mac import tickets
 from jupyter_macgpu.mac.leases import Waiting
+from jupyter_macgpu.mac.sharing import PATIENCE, Sharing
 from jupyter_macgpu.reach import Reach, nobody_to_ask
 from jupyter_macgpu.transport.local import LocalTransport, login_environment
 from jupyter_macgpu.transport.sockets import SocketChannel
 from jupyter_macgpu.wire.policy import HostPolicy, Limits, render
 from tests.faults import processes
 from tests.faults.crowd import SECTION, Notebook
+from tests.unit.supervisor_stage import R1, R2, S1, S2, Stage, submit
 
 #: The first of the user ids that the accounts have; nobody is called that.
 FIRST = 61000
@@ -475,3 +477,37 @@ def test_an_unsafe_folder_is_not_used(name: str, queue: Path) -> None:
     spoil, said = UNSAFE[name]
     spoil(queue)
     assert said in tickets.flaw(queue)
+
+
+def test_a_folder_that_fails_is_waited_for_and_then_done_without(queue: Path) -> None:
+    stage = Stage()
+    sharing = Sharing(stage.mind, lambda: stage.now, queue)
+
+    def holding() -> list[str]:
+        stage.keep(sharing.turn())
+        return [each.run for each in stage.mind.having()]
+
+    stage.keep(sharing.begin())
+    stage.client()
+    junk = [queue / f"junk-{number}" for number in range(tickets.ENTRIES + 1)]
+    for path in junk:
+        path.touch()
+    stage.say(submit(R1, S1))
+    assert holding() == []
+    stage.now += PATIENCE - 1
+    assert holding() == []
+    stage.now += 1
+    assert holding() == [R1]
+    assert "more than 4096 entries" in sharing.said()["problem"]
+    assert not sharing.said()["shared"]
+    for path in junk:
+        path.unlink()
+    # It is used again as soon as it can be, for what runs too.
+    stage.now += 1
+    assert holding() == [R1]
+    assert sharing.said()["shared"]
+    stage.say(submit(R2, S2))
+    assert holding() == [R1]
+    assert sorted(path.suffix for path in queue.iterdir()) == [".held", ".waiting"]
+    sharing.close()
+    assert [path.suffix for path in queue.iterdir()] == [".held"]
