@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from . import cold, flood, link, noop, placement
+from . import cold, flood, link, noop, placement, widgets
 from .report import Report
 from .sshd import NoServer
 
@@ -16,6 +16,7 @@ BENCHMARKS: dict[str, Callable[..., Report]] = {
     "cold": cold.measure,
     "link": link.measure,
     "placement": placement.measure,
+    "widgets": widgets.measure,
 }
 
 

@@ -52,8 +52,8 @@ def measure(rounds: int = ROUNDS) -> Report:
     with ExitStack() as stack:
         stack.enter_context(this_machine())
         contenders = {
-            "ours": Contender(client=stack.enter_context(_kernel()), first_line="%%macgpu\n"),
-            "ipykernel": Contender(client=stack.enter_context(_kernel()), first_line="# plain\n"),
+            "ours": Contender(client=stack.enter_context(kernel()), first_line="%%macgpu\n"),
+            "ipykernel": Contender(client=stack.enter_context(kernel()), first_line="# plain\n"),
         }
         _execute(contenders["ours"].client, "%load_ext jupyter_macgpu", "")
         for contender in contenders.values():
@@ -77,7 +77,8 @@ def _sums(times: dict[tuple[str, str], list[float]], name: str) -> list[float]:
 
 
 @contextmanager
-def _kernel() -> Iterator[BlockingKernelClient]:
+def kernel() -> Iterator[BlockingKernelClient]:
+    """Start an ipykernel, and end it."""
     manager, client = start_new_kernel(startup_timeout=60)
     try:
         yield client

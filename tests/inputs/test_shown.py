@@ -199,3 +199,18 @@ def test_d31_a_run_cannot_be_named_so(book: Notebook) -> None:
             ran = book.run(f"%%macgpu --as '{text}'\n1").error_is(MacGPUError)
             assert "name of a run" in ran.text
     assert json.dumps(book.runs())
+
+
+def test_a_comm_of_a_host_of_data_only_is_left_out_and_that_is_said(book: Notebook) -> None:
+    taken: list[object] = []
+    notices: list[str] = []
+    record = m.Output(run=RUN, start=0, end=1, what="comm", content={"action": "open", "comm": "c"})
+    for trust in ("full", "data"):
+        publisher = Publisher(book.shell, notices.append)
+        publisher.screen = screen_for("h", trust)
+        publisher.comm = lambda content, _buffers: taken.append(content)
+        publisher.output(record)
+        publisher.output(record)
+    assert taken == [record.content] * 2
+    assert [note for note in notices if "a widget from h is not shown" in note] == notices
+    assert len(notices) == 1

@@ -176,3 +176,87 @@ def test_callbacks_read_what_their_cell_left_and_nothing_else_is_kept(front):
     front.run("%%macgpu\nother = 2")
     click = {"method": "custom", "content": {"event": "click"}}
     assert "kept False" in text(front.tell(front.model("ButtonModel"), click))
+
+
+def test_a_lost_line_is_opened_again_and_the_state_is_asked_for(front):
+    front.run(SLIDER + "late = None\n")
+    slider = front.model("IntSliderModel")
+    front.set(slider, value=4)
+    front.run(
+        "%%macgpu\nimport asyncio\nasync def count():\n"
+        "    for n in range(10, 61):\n        slider.value = n\n        await asyncio.sleep(0.01)\n"
+        "task = asyncio.get_event_loop().create_task(count())"
+    )
+    # The channel ends under the line, as where a network ends.
+    front.run(LINES + "for line in lines.values():\n    line.link._channel._link.shutdown(2)")
+    while front.models[slider].get("value") != 60:
+        front.until(lambda said: said.kind == "comm_msg")
+    assert "moved to 61" in text(front.set(slider, value=61))
+
+
+LINES = "lines = get_ipython().magics_manager.registry['MacGPUMagics'].extension.comms._lines\n"
+
+
+def test_a_line_rests_and_is_opened_again_by_the_front_end(front):
+    front.run(SLIDER)
+    slider = front.model("IntSliderModel")
+    front.set(slider, value=4)
+    front.run(
+        "from jupyter_macgpu import commline\ncommline.RESTING = 0\n" + LINES + "import time\n"
+        "while any(line.link.open for line in lines.values()):\n    time.sleep(0.05)\n"
+        "commline.RESTING = 600\nprint('all rest')"
+    )
+    assert "moved to 5" in text(front.set(slider, value=5))
+
+
+def test_100_000_steps_of_a_progress_bar_are_few_messages(front):
+    said = front.run(
+        "%%macgpu\nfrom tqdm.notebook import tqdm\nfor step in tqdm(range(100_000)):\n    pass"
+    )
+    comms = [each for each in said if each.kind.startswith("comm_")]
+    assert 10 < len(comms) < 2000
+    bar = front.model("FloatProgressModel")
+    assert front.models[bar]["value"] == 100_000
+    assert front.models[bar]["bar_style"] == "success"
+
+
+def test_widgets_of_a_run_are_there_again_in_the_kernel_that_attaches(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    same = {"MACGPU_STATE": str(tmp_path / "s"), "JPY_SESSION_NAME": "book.ipynb"}
+    go = tmp_path / "go"
+    with front_end(tmp_path / "a", remote=True, **same) as first:
+        pid = int(text(first.run("import os\nprint(os.getpid())")))
+        first.client.execute(
+            SLIDER + f"slider.value = 20\nprint('begun')\nimport os, time\n"
+            f"while not os.path.exists({str(go)!r}):\n    time.sleep(0.01)\nslider.value = 21"
+        )
+        first.until(lambda said: said.kind == "stream" and "begun" in said.content["text"])
+        slider = first.model("IntSliderModel")
+        os.kill(pid, signal.SIGKILL)
+        with front_end(tmp_path / "b", remote=False, **same) as second:
+            second.run("%load_ext jupyter_macgpu")
+            attached = second.client.execute("%macgpu attach last")
+            second.until(lambda said: said.kind == "stream" and "begun" in said.content["text"])
+            assert second.models[slider]["value"] == 20
+            go.touch()
+            second.until_idle(attached)
+            assert second.models[slider]["value"] == 21
+            assert "moved to 30" in text(second.set(slider, value=30))
+
+
+def test_a_host_of_data_only_shows_no_widgets_and_its_libraries_know(tmp_path):
+    fleet = tmp_path / "lab.yaml"
+    fleet.write_text("version: 1\nhosts:\n  lab:\n    transport: local\n    trust: data\n")
+    with front_end(tmp_path, remote=True, MACGPU_FLEET=str(fleet)) as front:
+        said = front.run(
+            SLIDER + "from tqdm.auto import tqdm\nprint([c.__module__ for c in tqdm.__mro__])"
+        )
+        assert not front.models
+        assert "tqdm.asyncio" in text(said)
+        assert "tqdm.notebook" not in text(said)
+        shown = [each.data for each in said if each.kind == "display_data"]
+        assert {"text/plain": "IntSlider(value=3)"} in shown
+        notes = [data["text/plain"] for data in shown if "is not shown" in data["text/plain"]]
+        assert len(notes) == 1
+        assert "widget-view" in notes[0]
