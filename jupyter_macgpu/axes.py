@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import itertools
 import keyword
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from .grammar import Unreadable
 from .words import shown
 
 _RANGE = re.compile(r"([+-]?[0-9]{1,12})\.\.([+-]?[0-9]{1,12})")
-#: Values of one axis that may be written as a range.
+#: Values of one axis that may be written as a range, and combinations of all axes.
 _LONGEST = 100_000
 
 #: One combination: a value for each name.
@@ -70,6 +71,9 @@ def read_axes(words: Sequence[str]) -> Axes:
     names = [axis.name for axis in axes]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise Unreadable(f"{twice} stands there twice", "Put all its values behind one =.")
+    if (number := math.prod(len(axis.values) for axis in axes)) > _LONGEST:
+        problem = f"these are {number} combinations, more than {_LONGEST}"
+        raise Unreadable(problem, "Leave some out, or list those that you mean: --sweep @grid.")
     return Axes(axes=axes)
 
 

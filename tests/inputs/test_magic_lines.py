@@ -153,6 +153,37 @@ def test_d02_a_run_to_wait_for_that_nobody_knows(book: Notebook, run: str) -> No
     refused(book, f"%%macgpu --detach --after {run}\n1", AFTER[run])
 
 
+SWEEPS = {
+    "lr": "not NAME=VALUES",
+    "=1": "not NAME=VALUES",
+    "1x=1": "not NAME=VALUES",
+    "class=1": "not NAME=VALUES",
+    "a.b=1": "not NAME=VALUES",
+    "lr=": "value is missing",
+    "lr=1 lr=2": "stands there twice",
+    "@": "name of one variable",
+    "@a.b": "name of one variable",
+    "@nada": "nada",
+    "@small": "small",
+    "a=0..999999999999": "",
+    "a=0..99999 b=0..99999": "10000000000 combinations",
+    "x=1,2": "x",
+}
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("sweep", SWEEPS)
+def test_d02_a_sweep_that_is_none(book: Notebook, sweep: str) -> None:
+    refused(book, f"%%macgpu --sweep {sweep}\nx = 1", SWEEPS[sweep])
+
+
+def test_d03_nothing_of_a_sweep_is_evaluated(book: Notebook, tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    book.run(f"%%macgpu --dry-run --sweep \"a=open('{canary}','w'),1\"\na")
+    book.run(f"%%macgpu --sweep \"a=(lambda:open('{canary}','w'))()\"\nassert isinstance(a, str)")
+    assert not canary.exists()
+
+
 DETACHED = ["--detach=yes", "--detach --detach", "--detach -i nada", "--detach --on mars"]
 
 
