@@ -176,6 +176,28 @@ def test_hosts_that_hang_hold_up_nobody(
         os.kill(hanging.pid, signal.SIGCONT)
 
 
+def test_a_host_that_falls_silent_is_slow_and_never_called_dead(
+    sshd: Sshd, home: Home, brisk: None
+) -> None:
+    home.know(sshd)
+    with watching(home.host(sshd)) as watched:
+        seen = until(watched, lambda seen: seen["studio"].state == "ready")
+        hello = seen["studio"].hello
+        assert hello is not None
+        supervisor = int(hello.detail["pid"])
+        os.kill(supervisor, signal.SIGSTOP)
+        try:
+            until(watched, lambda seen: seen["studio"].state == "slow")
+            ending = time.monotonic() + 5.0
+            # Also when its connection is given up, and the next one gets no answer either.
+            while time.monotonic() < ending:
+                assert watched.view()[0].state == "slow"
+                time.sleep(0.1)
+        finally:
+            os.kill(supervisor, signal.SIGCONT)
+        until(watched, lambda seen: seen["studio"].state == "ready")
+
+
 def test_no_more_than_four_hosts_are_connected_to_at_the_same_time(
     sshd: Sshd, home: Home, brisk: None
 ) -> None:

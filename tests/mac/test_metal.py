@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from jupyter_macgpu.mac import checks, start, store
-from jupyter_macgpu.mac.worker import metal
+from jupyter_macgpu.mac.worker import gauge, metal
+from jupyter_macgpu.scheduling.chips import measured_speed, prior_speed
 
 pytestmark = [
     pytest.mark.mac,
@@ -45,6 +46,16 @@ def known_to_launchd() -> Iterator[list[str]]:
 def test_a_new_kernel_compiles(name: str) -> None:
     assert "new kernel" in metal.PROBES[name]()
     assert metal.still_compiles() == ""
+
+
+def test_the_gpu_passes_its_test_and_the_chip_is_about_as_fast_as_the_table_says() -> None:
+    assert gauge.test()["state"] == "ok"
+    found = gauge.measure()
+    assert found["device"] == "mps"
+    said = dict(checks.facts())
+    measured = measured_speed(found["tflops"], found["gb_per_s"], prior_speed(said["chip"]))
+    assert measured is not None
+    assert measured.note == "", (said["chip"], found)
 
 
 def test_every_check_succeeds(place: store.Store) -> None:
