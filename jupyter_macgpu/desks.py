@@ -277,6 +277,8 @@ def raise_error_of(result: Result, shown: Shown) -> None:
         raise error from None
 
 
+#: What only a worker has imported.
+_WORKER = "jupyter_macgpu.mac.worker.process"
 _plain: list[PlainDesk] = []
 _making = threading.Lock()
 
@@ -285,7 +287,17 @@ def desk() -> Desk:
     """Return where calls come from in this process.
 
     In a notebook the extension is loaded if it is not yet.
+
+    Raises
+    ------
+    InputError
+        In a worker: it would wait for the slot that it has itself.
     """
+    if _WORKER in sys.modules:
+        raise InputError(
+            "This code runs on a host already, and cannot send calls from there.",
+            next="Call the function itself, as a function made by remote does by itself.",
+        )
     shell = running_shell()
     if shell is not None:
         return NotebookDesk(_extension_of(shell))

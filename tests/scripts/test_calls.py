@@ -139,6 +139,11 @@ def test_what_does_not_fit_is_refused_before_anything_is_sent(desk: Desk) -> Non
         desk,
         """
 import threading
+
+def nested():
+    import jupyter_macgpu
+    return jupyter_macgpu.run(len, [])
+
 tries = {
     "too many": lambda: macgpu.run(len, 1, 2),
     "no function": lambda: macgpu.run(5),
@@ -147,6 +152,7 @@ tries = {
     "no number": lambda: macgpu.map(len, [], max=0),
     "no host": lambda: macgpu.run(len, [], on="nowhere"),
     "a lock": lambda: macgpu.run(len, [threading.Lock()]),
+    "from there": lambda: macgpu.run(nested),
 }
 for name, attempt in tries.items():
     try:
@@ -162,6 +168,8 @@ for name, attempt in tries.items():
         "no number: InputError: max=0: at least one call must run.",
         "no host: PlacementError: The fleet has no host nowhere.",
         "a lock: UnpicklableInput: These inputs of the cell cannot be sent:",
+        "from there: InputError: This code runs on a host already, and cannot send calls from "
+        "there.",
     ]
 
 
@@ -497,3 +505,31 @@ def test_a_call_that_is_handed_in_from_a_notebook_binds_what_it_changed(own_stat
         assert book.run("print(run.result(60), numbers)").text == "2 [1]\n"
         book.run("run.bind()").error_is(None)
         assert book.names["numbers"] == [1, 2]
+
+
+def test_of_a_host_of_data_only_known_values_come(desk: Desk) -> None:
+    fleet = desk.write("fleet.yaml", "version: 1\nhosts:\n  b: {transport: local, trust: data}\n")
+    desk.variables["MACGPU_FLEET"] = str(fleet)
+    assert (
+        printed(
+            desk,
+            """
+class Point: pass
+
+seen = [1]
+def work(x):
+    seen.append(x)
+    return {"x": (x, "text")}
+
+print(macgpu.run(work, 3), seen, list(macgpu.map(work, [4, 5])), seen)
+print(macgpu.submit(work, 6).result(60))
+try:
+    print(list(macgpu.map(lambda x: Point(), [1])))
+except Exception as error:
+    print(str(error).splitlines()[0])
+""",
+        )
+        == "{'x': (3, 'text')} [1, 3] [{'x': (4, 'text')}, {'x': (5, 'text')}] [1, 3]\n"
+        "{'x': (6, 'text')}\n"
+        "The value of a call on b cannot travel: `trust: data` does not load a new Point.\n"
+    )

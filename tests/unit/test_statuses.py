@@ -60,6 +60,21 @@ def test_what_one_kernel_hears_another_one_knows_with_its_age(tmp_path: Path, cl
     assert status.is_paused
 
 
+def test_what_was_handed_in_counts_until_the_host_is_heard_of_again(
+    tmp_path: Path, clock: Clock
+) -> None:
+    statuses = kernel(tmp_path, clock)
+    statuses.told(HOST, SAMPLE)
+    assert statuses.status(HOST).sent_since == 0
+    version = statuses.version
+    statuses.sent(HOST)
+    statuses.sent(HOST)
+    assert statuses.status(HOST).sent_since == 2
+    assert statuses.version > version
+    statuses.told(HOST, SAMPLE)
+    assert statuses.status(HOST).sent_since == 0
+
+
 def test_the_newer_news_counts(tmp_path: Path, clock: Clock) -> None:
     one, two = kernel(tmp_path, clock), kernel(tmp_path, clock)
     one.told(HOST, SAMPLE)
