@@ -177,7 +177,7 @@ def test_hosts_that_hang_hold_up_nobody(
 
 
 def test_a_host_that_falls_silent_is_slow_and_never_called_dead(
-    sshd: Sshd, home: Home, brisk: None
+    sshd: Sshd, home: Home, brisk: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home.know(sshd)
     with watching(home.host(sshd)) as watched:
@@ -188,7 +188,8 @@ def test_a_host_that_falls_silent_is_slow_and_never_called_dead(
         os.kill(supervisor, signal.SIGSTOP)
         try:
             until(watched, lambda seen: seen["studio"].state == "slow")
-            ending = time.monotonic() + 5.0
+            monkeypatch.setattr("jupyter_macgpu.link.Link.await_message.__defaults__", (2.0,))
+            ending = time.monotonic() + 8.0
             # Also when its connection is given up, and the next one gets no answer either.
             while time.monotonic() < ending:
                 assert watched.view()[0].state == "slow"
