@@ -73,6 +73,11 @@ PIECES = {
         tests=[f"{FAULTS}/test_disk.py"],
         sizes={"MACGPU_DISK": "200", "MACGPU_CRASHES": "10"},
     ),
+    "gaps": Piece(
+        what="200 kills of the supervisor while five processes write",
+        tests=[f"{FAULTS}/test_gaps.py"],
+        sizes={"MACGPU_GAPS": "200"},
+    ),
     "races": Piece(
         what="1,000 cancels against the end, 100 submissions of one run",
         tests=[f"{FAULTS}/test_races.py"],

@@ -134,6 +134,15 @@ class Merger:
         """Take a message that belongs at its mark."""
         self._events[event.mark] = event
 
+    def waits(self, name: str) -> bool:
+        """Return whether the pipe `name` stands at a mark that the other one has not come to.
+
+        What is read from it now would be held here, and go with a supervisor that dies.
+        """
+        mine = self._pipes[name].parts
+        others = [pipe.parts for pipe in self._pipes.values() if pipe.name != name]
+        return bool(mine) and not self._salvage and any(not parts for parts in others)
+
     def take(self) -> Iterator[Written | Event]:
         """Yield what is known to be next, in order."""
         while True:

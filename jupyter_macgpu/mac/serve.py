@@ -252,6 +252,7 @@ class Server:
             if not more:
                 self._pass_on_overdue(worker)
                 break
+        worker.watch()
         if worker.endpoint.gone:
             self._check(worker)
 
@@ -306,7 +307,7 @@ class Server:
             for message in worker.endpoint.messages():
                 self._worker_said(worker, message)
         for _ in range(_PIECES):
-            if not worker.read():
+            if not worker.read(everything=True):
                 break
         self._pass_on(worker, everything=True)
         how = dict(worker.how or {})

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..wire import messages as m
 from ..wire.connection import Connection
-from . import build, handover, store, stragglers
+from . import build, handover, interrupting, store, stragglers
 from .endings import how_ended
 from .endpoint import Endpoint
 from .merge import PIPES, Merger
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 PATIENCE = 5.0
 #: Seconds that a worker may take until it listens.
 START = 60.0
-#: Length of what names the run that is to be interrupted.
-_NAMED = 64
 #: Events that a worker keeps at most before it is told that they are written.
 NOTED_EVERY = 64
 #: Bytes taken from one pipe before they are written down: with two pipes, half of what a
@@ -85,6 +83,7 @@ class Worker:
         self._happened = happened
         self._link: socket.socket | None = None
         self._pipes: dict[str, int] = {}
+        self._held = True
         self._handed: dict[str, Any] | None = None
 
     # Getting one.
@@ -112,7 +111,7 @@ class Worker:
             identity = {"pid": self.pid, "start": self.start}
             (self.folder / "process").write_text(json.dumps(identity))
             os.write(go, b"g")
-            self._make_spare()
+            interrupting.make_spare(self.folder)
         finally:
             for fd in (log, start, go):
                 os.close(fd)
@@ -250,22 +249,8 @@ class Worker:
 
         A disk that does not take its name leaves the run as it is; it can still be ended.
         """
-        named = self.folder / "interrupt"
-        fresh = named.with_suffix(".spare")
-        try:
-            # The spare has its place on the disk already, where the disk is full.
-            fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            with os.fdopen(fd, "wb") as file:
-                file.write(f"{run} {epoch}".ljust(_NAMED).encode())
-            fresh.replace(named)
-        except OSError:
-            return
-        self.signal(signal.SIGINT)
-        self._make_spare()
-
-    def _make_spare(self) -> None:
-        with contextlib.suppress(OSError):
-            (self.folder / "interrupt.spare").write_text(" " * _NAMED)
+        if interrupting.name(self.folder, run, epoch):
+            self.signal(signal.SIGINT)
 
     def end(self, now: float, polite: bool) -> None:
         """Ask the worker to leave, or make it; after `PATIENCE` the group is killed."""
@@ -296,19 +281,30 @@ class Worker:
 
     def hold(self, held: bool) -> None:
         """Stop or go on reading what the worker writes, so that it waits."""
-        for fd in self._pipes.values():
+        self._held = held
+        self.watch()
+
+    def watch(self) -> None:
+        """Wait for the pipes that are to be read now, and for no other."""
+        for name, fd in self._pipes.items():
             registered = fd in self._selector.get_map()
-            if held and registered:
+            wanted = not self._held and not self._waits(name)
+            if registered and not wanted:
                 self._selector.unregister(fd)
-            elif not held and not registered:
+            elif wanted and not registered:
                 self._selector.register(fd, 1, lambda _events: self._changed())
 
-    def read(self) -> bool:
-        """Take a piece from each pipe; return whether there may be more."""
+    def read(self, *, everything: bool = False) -> bool:
+        """Take a piece from each pipe; return whether there may be more.
+
+        A pipe that waits for the other one is left alone, unless `everything` is wanted.
+        """
         more = False
         if self.merger is None:
             return more
         for name, fd in list(self._pipes.items()):
+            if self._waits(name) and not everything:
+                continue
             try:
                 data = os.read(fd, _CHUNK)
             except BlockingIOError:
@@ -318,6 +314,10 @@ class Worker:
             self.merger.feed(name, data)
             more = more or len(data) == _CHUNK
         return more
+
+    def _waits(self, name: str) -> bool:
+        both = len(self._pipes) == len(PIPES)
+        return both and self.merger is not None and self.merger.waits(name)
 
     # The end.
 

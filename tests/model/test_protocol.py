@@ -32,7 +32,7 @@ from tests.model.world import World, modelled
 
 EXAMPLES = int(os.environ.get("MACGPU_MODEL_EXAMPLES", "400"))
 #: Turns within which a healthy world comes to rest.
-ENOUGH = 400
+ENOUGH = 1000
 CLIENTS = 5
 INDEX = st.integers(0, 9)
 OPTIONS = [{}, {"cpu": True}, {"timeout": 20}, {"wait": 15}, {"again": True}, {"mem": 5}]

@@ -203,3 +203,15 @@ def test_an_event_whose_mark_never_came_is_not_lost() -> None:
     merger = Merger(NONCE)
     merger.event(event(3))
     assert plain(merger.drain()) == [3]
+
+
+def test_a_pipe_that_waits_for_the_other_one_is_not_to_be_read() -> None:
+    merger = Merger(NONCE)
+    assert not any(merger.waits(name) for name in PIPES)
+    merger.feed("stdout", b"before" + mark(1) + b"behind")
+    assert plain(merger.take()) == [("stdout", b"before")]
+    assert merger.waits("stdout")
+    assert not merger.waits("stderr")
+    merger.feed("stderr", mark(1))
+    assert plain(merger.take()) == [("stdout", b"behind")]
+    assert not any(merger.waits(name) for name in PIPES)
