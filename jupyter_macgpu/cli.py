@@ -192,6 +192,19 @@ def _cancel(command: Command) -> int:
     return _print(command, known.shown(), f"run {known.run[:8]} was told to stop")
 
 
+def _detach(command: Command) -> int:
+    with _pool() as pool:
+        known = runs.find_run(pool, command.arguments[0])
+        runs.detach(pool, known)
+    return _print(command, known.shown(), f"run {known.run[:8]} goes on by itself")
+
+
+def _move(command: Command) -> int:
+    with _pool() as pool:
+        data, text = commands.moved(pool, command)
+    return _print(command, data, text)
+
+
 def _rm(command: Command) -> int:
     with _pool() as pool:
         known = runs.find_run(pool, command.arguments[0])
@@ -318,6 +331,8 @@ _VERBS: dict[str, Callable[[Command], int]] = {
     "logs": _logs,
     "attach": _attach,
     "cancel": _cancel,
+    "detach": _detach,
+    "move": _move,
     "rm": _rm,
     "doctor": _doctor,
     "add": fleetcommands.add,

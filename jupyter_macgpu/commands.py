@@ -10,6 +10,7 @@ from .fleet.hosts import select
 from .folder import Talk, listing, read_pattern
 from .gathering import gather
 from .getting import get
+from .moving import move
 from .options import CellOptions
 from .overview import STATUS_COLUMNS as STATUS_COLUMNS
 from .overview import status as status
@@ -37,7 +38,7 @@ def list_runs(pool: Pool, notebook: str = "") -> list[dict[str, Any]]:
     return [known.shown() for known in runs.known_runs(pool, notebook)]
 
 
-RUN_COLUMNS = ("id", "name", "host", "state", "place", "starts", "seconds", "notebook")
+RUN_COLUMNS = ("id", "name", "host", "state", "place", "starts", "after", "seconds", "notebook")
 
 
 def runs_table(rows: Sequence[dict[str, Any]]) -> str:
@@ -47,12 +48,22 @@ def runs_table(rows: Sequence[dict[str, Any]]) -> str:
             **row,
             "id": row["run"][:8],
             "starts": "" if row["wait"] is None else f"in {span(row['wait'])}",
+            "state": _state(row),
+            "after": " ".join(run[:8] for run in row["after"]),
             "seconds": f"{row['age'] or 0:.0f}",
             "notebook": _short(row),
         }
         for row in rows
     ]
     return table(shown, RUN_COLUMNS, "No runs are known.")
+
+
+def _state(row: dict[str, Any]) -> str:
+    if row["moved"]:
+        return f"moved to {row['moved'].get('host')}"
+    if row["retried"]:
+        return f"{row['state']}, again as {row['retried'][:8]}"
+    return f"{row['state']}, deleted" if row["purged"] else str(row["state"])
 
 
 def status_table(rows: list[dict[str, Any]], command: Command) -> str:
@@ -136,6 +147,9 @@ def _attach(extension: Extension, command: Command) -> object:
             "--get is for a shell.", next="In a notebook, %macgpu get PATH brings files."
         )
     known = runs.find_run(extension.pool, command.arguments[0])
+    if (known.row.get("options") or {}).get("own"):
+        owners, session = extension.pool.owners, str(known.row.get("session"))
+        owners.remember(known.run, known.session, session)
     return extension.attach(known.run, known.session)
 
 
@@ -148,6 +162,26 @@ def _cancel(extension: Extension, command: Command) -> None:
     known = runs.find_run(extension.pool, command.arguments[0])
     runs.cancel(known)
     _answer(extension, command, known.shown(), f"macgpu: run {known.run[:8]} was told to stop")
+
+
+def _detach(extension: Extension, command: Command) -> None:
+    known = runs.find_run(extension.pool, command.arguments[0])
+    runs.detach(extension.pool, known)
+    _answer(extension, command, known.shown(), f"macgpu: run {known.run[:8]} goes on by itself")
+
+
+def _move(extension: Extension, command: Command) -> None:
+    data, text = moved(extension.pool, command)
+    _answer(extension, command, data, f"macgpu: {text}")
+
+
+def moved(pool: Pool, command: Command) -> tuple[dict[str, Any], str]:
+    """Move a run; return what is to be said of it, as values and as text."""
+    known = runs.find_run(pool, command.arguments[0])
+    done = move(pool, known, command.arguments[1] if len(command.arguments) > 1 else None)
+    data = {"run": done.run, "host": done.host, "was": known.run}
+    text = f"run {known.run[:8]} is run {done.run[:8]} on {done.host} now"
+    return data, f"{text}; files beside the notebook's cells stay where they are"
 
 
 def _rm(extension: Extension, command: Command) -> None:
@@ -290,6 +324,8 @@ _IN_NOTEBOOK: dict[str, Callable[[Extension, Command], object]] = {
     "attach": _attach,
     "logs": _logs,
     "cancel": _cancel,
+    "detach": _detach,
+    "move": _move,
     "rm": _rm,
     "values": _values,
     "free": _free,

@@ -14,10 +14,12 @@ from .cell import Cell, Dialect
 from .comms import Comms
 from .detaching import Desk, ahead, detach
 from .fleet.watching import FleetFile
+from .handed import Detached, Handed
 from .home import Home
 from .homecoming import attach
 from .interrupts import Interrupts, counted
 from .job import Run
+from .lastruns import LastRuns
 from .ledger import Ledger
 from .notebook import (
     RunningCell,
@@ -30,7 +32,6 @@ from .options import CellOptions, parse_cell
 from .outputs import Publisher, Rendering, updating
 from .pool import Pool
 from .reach import Reach
-from .reading import names_read
 from .report import Report, report_of
 from .screening import screen_for
 from .session import fetch_value
@@ -39,9 +40,10 @@ from .statusline import StatusLine
 from .steps import Steps
 from .sticky import Sticky, refuse_own_lines
 from .sweeping import sweep
+from .typed import plain_code
 from .verdicts import add_hint, error_of
 from .way import Result, run_cell
-from .wire.errors import MacGPUError, RemoteError, ShownError
+from .wire.errors import MacGPUError, ShownError
 from .wire.plain import plain
 from .wire.values.remote import RemoteValue
 
@@ -81,6 +83,7 @@ class Extension:
         self._publisher: Publisher | None = None
         #: The runs that this kernel handed in and did not wait for, oldest first.
         self.handed_in: list[Run] = []
+        self._last_runs: LastRuns | None = None
 
     @property
     def home(self) -> Home:
@@ -91,6 +94,13 @@ class Extension:
             dialect=self.dialect,
             notice=self.notice,
         )
+
+    @property
+    def last_runs(self) -> LastRuns:
+        """The runs that earlier kernels of this notebook began."""
+        if self._last_runs is None:
+            self._last_runs = LastRuns(self.pool)
+        return self._last_runs
 
     @property
     def dialect(self) -> Dialect:
@@ -186,9 +196,10 @@ class Extension:
         if self.sticky.on:
             refuse_own_lines(body)
         self.tell_of_fleet()
+        above = "" if self.sticky.took(body) else "\n"
         cell = Cell(
             source=body,
-            code=self._plain(body),
+            code=plain_code(self.shell, body, self.dialect.transform, above),
             count=self.shell.displayhook.prompt_count,
             cell=self.running.cell,
             kernel=kernel_id(self.shell),
@@ -217,6 +228,7 @@ class Extension:
                 dialect=self.dialect,
                 trust=session.host.trust,
             )
+        self._ledger.over(run)
         return self._conclude(result, publisher)
 
     def fetch(self, value: RemoteValue) -> object:
@@ -233,27 +245,41 @@ class Extension:
         steps = Steps(publisher.line)
         with counted() as interrupts:
             desk = self._desk(publisher, interrupts)
+            if not options.again:
+                self.last_runs.refuse_twice(cell.cell, self.handed_in)
             if options.sweep:
                 return sweep(cell, options, desk, updating(self.shell))
             if options.detach:
                 return detach(cell, options, desk)
             options, job = ahead(options, desk) if options.after else (options, {})
-            result = run_cell(
-                cell,
-                self.shell.user_ns,
-                options,
-                pool=self.pool,
-                show=publisher,
-                interrupts=interrupts,
-                record=self.record,
-                placed=self._placed,
-                limits=self.settings.limits(),
-                job=job,
-                steps=steps,
-            )
+            try:
+                result = run_cell(
+                    cell,
+                    self.shell.user_ns,
+                    options,
+                    pool=self.pool,
+                    show=publisher,
+                    interrupts=interrupts,
+                    record=self.record,
+                    placed=self._placed,
+                    limits=self.settings.limits(),
+                    job=job,
+                    steps=steps,
+                )
+            except Detached as gone:
+                return self._let_go(gone.handed)
+        self._ledger.over(result.run)
         steps.over("bind")
         publisher.line.ended(self._report(result, steps))
         return self._conclude(result, publisher)
+
+    def _let_go(self, kept: Handed) -> Run:
+        """Return the run that was waited for until somebody detached it."""
+        kept.session.link.close()  # its output still comes over it
+        run = Run(self.home, kept.run, kept.session.host, handed=kept, row={"state": "started"})
+        self.handed_in.append(run)
+        self.notice(f"macgpu: run {run.run[:8]} was detached and goes on by itself")
+        return run
 
     def _desk(self, publisher: Publisher, interrupts: Interrupts) -> Desk:
         return Desk(
@@ -366,34 +392,8 @@ class Extension:
         if self.pool.fleet.notice:
             self.notice(self.pool.fleet.notice)
         ours = {name for run in self.handed_in for name in run.runs}
-        for row in self.pool.runs(session.host, self.pool.notebook):
-            if row["state"] in ("accepted", "queued", "started") and row["run"] not in ours:
-                run = str(row["run"])[:8]
-                self.notice(
-                    f"macgpu: run {run} of this notebook is {row['state']} on "
-                    f"{session.host.name}: %macgpu attach {run}"
-                )
-
-    def _plain(self, body: str) -> str:
-        """Return the body as plain Python, which begins on the line after the magic's own, if any.
-
-        A syntax error is found here, before anything is sent, at the line that the user sees.
-        """
-        shell, transform = self.shell, self.dialect.transform
-        above = "" if self.sticky.took(body) else "\n"
-        code: str = ""
-        try:
-            code = above + transform(body)
-            names_read(code, flags=shell.compile.flags, transform=transform)
-        except SyntaxError as error:
-            if not code and error.lineno is not None:
-                # It was found before the line was put in front.
-                error.lineno += len(above)
-            number = shell.displayhook.prompt_count
-            error.filename = shell.compile.cache(code or above + body, number, raw_code=body)
-            lines = shell.SyntaxTB.structured_traceback(type(error), error, None)
-            raise RemoteError.rebuilt(type(error).__name__, str(error), lines) from None
-        return code
+        for line in self.last_runs.lines(session.host, ours):
+            self.notice(f"macgpu: {line}")
 
 
 def _show_nothing(*_: object, **__: object) -> None:

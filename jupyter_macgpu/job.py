@@ -81,6 +81,11 @@ class Run:
         return self.runs[-1]
 
     @property
+    def cell(self) -> str:
+        """Id of its cell in the notebook, or the empty text."""
+        return "" if self._handed is None else self._handed.cell.cell
+
+    @property
     def host(self) -> str:
         """Name of the host that has it now."""
         return self._host.name

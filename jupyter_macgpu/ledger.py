@@ -12,11 +12,13 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .wire import messages as m
 
+#: Bytes of the file that are read, from its end, to find the runs of a notebook.
+_LOOKED_AT = 2 * 2**20
 #: Bytes of a long line.
 _LINE = 1024
 
@@ -58,6 +60,34 @@ def recent_runs(most: int = 50) -> list[str]:
     return list(found)
 
 
+def open_runs(notebook: str, since: float) -> list[dict[str, Any]]:
+    """Return the entries of a notebook's runs whose end nobody here has seen, oldest first.
+
+    Parameters
+    ----------
+    since
+        Seconds since 1970; what began earlier is left out.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for line in _tail(_LOOKED_AT):
+        with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+            entry = json.loads(line)
+            if entry.get("over"):
+                found.pop(entry["run"], None)
+            elif entry["origin"]["notebook"] == notebook and entry["at"] >= since:
+                found[entry["run"]] = entry
+    return list(found.values())
+
+
+def _tail(size: int) -> list[bytes]:
+    try:
+        with ledger_path().open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - size))
+            return file.read().splitlines()
+    except OSError:
+        return []
+
+
 class Ledger:
     """The file, opened at its first use and kept open: each cell writes one line."""
 
@@ -72,10 +102,6 @@ class Ledger:
         OSError
             If it cannot be written. Nothing was sent.
         """
-        if self._fd < 0:
-            path = ledger_path()
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         entry = {
             "run": message.run,
             "host": host,
@@ -85,6 +111,18 @@ class Ledger:
             "name": message.options.get("name"),
             "at": round(time.time(), 3),
         }
+        self._write(entry)
+
+    def over(self, run: str) -> None:
+        """Write down that a run's end was seen here; where that fails, its host is asked again."""
+        with contextlib.suppress(OSError):
+            self._write({"run": run, "over": True})
+
+    def _write(self, entry: dict[str, Any]) -> None:
+        if self._fd < 0:
+            path = ledger_path()
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         os.write(self._fd, json.dumps(entry).encode() + b"\n")
 
     def close(self) -> None:

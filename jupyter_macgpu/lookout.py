@@ -134,7 +134,11 @@ class Lookout:
         kinds = (wanted, m.Refused)
         answer = self._link.ask(message, lambda said: isinstance(said, kinds))
         if isinstance(answer, m.Refused):
-            raise RunRefused(f"{self.host}: {answer.text}.", known="Nothing was done.")
+            raise RunRefused(
+                f"{self.host}: {answer.text}.",
+                known="Nothing was done.",
+                next="%macgpu runs shows how the run stands.",
+            )
         assert isinstance(answer, wanted)
         return answer
 

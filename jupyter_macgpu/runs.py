@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .declined import refusal_of
 from .execution import Execution, Show
 from .interrupts import Interrupts
 from .report import Report, report_of
@@ -43,6 +44,7 @@ class KnownRun:
     def shown(self) -> dict[str, Any]:
         """Return what lists show of it; the age in seconds since its last change."""
         origin, options = self.row.get("origin") or {}, self.row.get("options") or {}
+        detail = self.row.get("detail") or {}
         return {
             "run": self.run,
             "name": options.get("name") or "",
@@ -53,6 +55,14 @@ class KnownRun:
             "age": self.row.get("age"),
             "notebook": origin.get("notebook") or "",
             "cell": origin.get("cell") or "",
+            "detached": bool(options.get("detach")),
+            "after": [str(run) for run, _whatever in options.get("after") or ()],
+            "reason": detail.get("reason") or "",
+            "kept": self.row.get("kept"),
+            "collected": bool(self.row.get("collected")),
+            "purged": bool(detail.get("purged")),
+            "retried": detail.get("retried") or "",
+            "moved": detail.get("moved") or {},
         }
 
 
@@ -162,7 +172,9 @@ def logs(known: KnownRun, show: Show) -> None:
     link.say(m.Attach(run=known.run, watch=True))
     end = None
     while True:
-        message = link.await_message(lambda message: getattr(message, "run", "") == known.run)
+        message = link.await_message(
+            lambda said: known.run in (getattr(said, "run", ""), getattr(said, "subject", ""))
+        )
         if isinstance(message, m.RunState) and message.offset is not None:
             end = int(message.detail.get("end", 0))
             if message.offset >= end and known.live:
@@ -174,7 +186,26 @@ def logs(known: KnownRun, show: Show) -> None:
                 break
         elif isinstance(message, m.End):
             break
+        elif isinstance(message, m.Refused):
+            raise refusal_of(message, link.host)
     link.close()
+
+
+def detach(pool: Pool, known: KnownRun) -> None:
+    """Let a run go on by itself; who waits for it is told to let go.
+
+    Raises
+    ------
+    RunRefused
+        If it has ended, or nobody waits for it.
+    """
+    if known.live and (known.row.get("options") or {}).get("detach"):
+        raise RunRefused(
+            f"Run {known.run[:8]} goes on by itself already.",
+            known="Nothing was done.",
+            next=f"%macgpu attach {known.run[:8]} shows it.",
+        )
+    pool.lookouts.of(known.session.host).tell(m.Detach(run=known.run), m.RunState)
 
 
 def report(known: KnownRun) -> Report:

@@ -194,6 +194,8 @@ def _check(arguments: tuple[str, ...], verb: Verb, command: str) -> None:
     if verb.takes == PROGRAM and not any(word != "--" for word in arguments):
         programs = f"{command} FILE.py, {command} FILE.ipynb, or {command} -- COMMAND"
         raise OptionError(f"{command} takes a program; none is given.", next=f"Write {programs}.")
+    if verb.takes == "RUN [HOST]" and len(arguments) not in (1, 2):
+        raise OptionError(f"{command} takes a run, and a host at most.", next=usage)
     if verb.takes == "HOST" and len(arguments) != 1:
         raise OptionError(f"{command} takes one host of the fleet.", next=usage)
     if verb.takes == "TIME" and len(arguments) != 1:
@@ -210,6 +212,10 @@ def _check(arguments: tuple[str, ...], verb: Verb, command: str) -> None:
         raise OptionError(f"{command} takes paths; none is given.", next=usage)
     if verb.takes in ("HOST...", "SOURCE...") and not arguments:
         raise OptionError(f"{command} takes {verb.takes}; none is given.", next=usage)
+    _check_each(arguments, verb, command, usage)
+
+
+def _check_each(arguments: tuple[str, ...], verb: Verb, command: str, usage: str) -> None:
     if verb.takes == "[NAME...]":
         for name in arguments:
             if not name.isidentifier():

@@ -137,6 +137,14 @@ VERBS: dict[str, Verb] = {
     ),
     "logs": Verb(help="show what a run has printed so far", takes="RUN", options=(_JSON,)),
     "cancel": Verb(help="stop a run", takes="RUN", options=(_JSON,)),
+    "detach": Verb(
+        help="let a run go on by itself, whoever waits for it", takes="RUN", options=(_JSON,)
+    ),
+    "move": Verb(
+        help="move a detached run that waits to another host; without a name, to the best",
+        takes="RUN [HOST]",
+        options=(_JSON,),
+    ),
     "rm": Verb(help="forget a run that has ended", takes="RUN", options=(_JSON, _YES)),
     "values": Verb(help="list what the worker holds for this notebook", options=(_JSON,)),
     "free": Verb(help="drop values that stay on the host; without names, all", takes="[NAME...]"),

@@ -36,7 +36,7 @@ FLOORS = [
         "sticky",
         "terminal",
     },
-    {"transport", "options", "verbtable"},
+    {"transport", "options", "typed", "verbtable"},
     {
         "engines",
         "environments",
@@ -62,7 +62,7 @@ FLOORS = [
     {"home", "homecoming", "trial"},
     {"applying", "doctor", "exits", "overview", "preview", "verdicts", "verifying"},
     {"closing", "completing", "job", "keyline"},
-    {"detaching"},
+    {"detaching", "lastruns", "moving"},
     {"sweeping"},
     {"adding"},
     {"extension"},
