@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from . import cold, flood, link, noop, placement, widgets
+from . import cold, flood, link, noop, placement, response, widgets
 from .report import Report
 from .sshd import NoServer
 
@@ -17,6 +17,7 @@ BENCHMARKS: dict[str, Callable[..., Report]] = {
     "link": link.measure,
     "placement": placement.measure,
     "widgets": widgets.measure,
+    "response": response.measure,
 }
 
 

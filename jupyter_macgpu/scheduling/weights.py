@@ -64,7 +64,7 @@ HOME = 2.0
 SPARE_GPU, SPARE_UNKNOWN = -8.0, -4.0
 
 #: Points by which a host may be worse than the best one and still be asked for a slot beside it.
-REACH = 2.0
+REACH = 3.0
 
 OWNER, NO_GPU, LIVE = -100.0, -200.0, 400.0
 

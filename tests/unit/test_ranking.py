@@ -280,7 +280,7 @@ def asked(*hosts: HostStatus) -> list[str]:
 
 
 def test_slots_are_asked_for_at_the_best_hosts_that_come_near_each_other() -> None:
-    slow = Speed(value=0.5, source="prior")
+    slow = Speed(value=0.25, source="prior")
     assert asked(*[mac(name=f"h{i}") for i in range(6)]) == ["h0", "h1", "h2", "h3"]
     assert asked(mac(name="busy", gpu=Lane(running=1)), MAC) == ["mac", "busy"]
     assert asked(mac(name="slow", gpu_speed=slow), MAC) == ["mac"]
