@@ -1,9 +1,9 @@
 """Cells that come to fifty unequal Macs: made from a seed, so that every rule gets the same ones.
 
 What is made up and not measured: lengths are heavy-tailed (bounded Pareto, 15 s to two hours on an
-M1, half of them below 27 s), cells come at random (Poisson) and just as fast as the wanted load needs.
-Four in ten ask for memory. Every notebook has data that its cells read, from nothing to gigabytes;
-where they were once, they need not be sent again. Others use the Macs too, by turns.
+M1, half of them below 27 s), cells come at random (Poisson) and just as fast as the wanted load
+needs. Four in ten ask for memory. Every notebook has data that its cells read, from nothing to
+gigabytes; where they were once, they need not be sent again. Others use the Macs too, by turns.
 """
 
 from __future__ import annotations
