@@ -1,0 +1,128 @@
+"""`%macgpu move`: a run that waits, taken to another host; and `--after` a run of another host."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_macgpu import moving
+from jupyter_macgpu.runs import find_run
+from jupyter_macgpu.wire import messages as m
+from jupyter_macgpu.wire.errors import RunCancelled, RunRefused
+from tests.inputs.shell import Notebook, notebook
+from tests.scripts.fleet import several
+
+
+@pytest.fixture
+def book(tmp_path: Path, state: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Notebook]:
+    """Open a notebook that has two hosts."""
+    fleet = several(tmp_path / "fleet.yaml", ["a", "b"])
+    monkeypatch.setenv("MACGPU_FLEET", str(fleet))
+    with notebook() as opened:
+        yield opened
+
+
+def job(book: Notebook, cell: str, line: str) -> Any:
+    book.run(f"%%macgpu --detach {line}\n{cell}").error_is(None)
+    return book.names["_"]
+
+
+def blocked(book: Notebook, gate: Path) -> Any:
+    """Fill host a until the gate is there."""
+    text = f"import os, time\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.02)"
+    return job(book, text, "--on a --as blocker")
+
+
+def pool(book: Notebook) -> Any:
+    return book.shell.magics_manager.registry["MacGPUMagics"].extension.pool
+
+
+def test_a_run_that_waits_is_moved_with_its_inputs_and_runs_once(
+    book: Notebook, tmp_path: Path
+) -> None:
+    gate, side = tmp_path / "gate", tmp_path / "side"
+    book.run("data = [1, 2]").error_is(None)
+    blocked(book, gate)
+    run = job(
+        book, f"open({str(side)!r}, 'a').write('x')\ndata.append(3)\nsum(data)", "--on a --as goes"
+    )
+    assert run.state == "queued"
+    said = json.loads(book.run("%macgpu move goes b --json").error_is(None).text)
+    assert said["host"] == "b"
+    assert run.result(30) == 6
+    assert run.host == "b"
+    run.bind()
+    assert book.names["data"] == [1, 2, 3]
+    gate.touch()
+    assert "moved to b" in book.run("%macgpu runs").text
+    assert side.read_text() == "x"
+
+
+def test_what_has_started_stays(book: Notebook, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    run = blocked(book, gate)
+    while run.state != "started":
+        pass
+    ran = book.run("%macgpu move blocker b").error_is(RunRefused)
+    assert "what has begun is not moved" in ran.text
+    gate.touch()
+    assert run.wait(30)
+    assert (run.state, run.host) == ("ok", "a")
+
+
+@pytest.mark.parametrize("died_after", ["park", "withdraw"])
+def test_a_move_that_was_cut_short_is_finished_by_the_same_line(
+    book: Notebook, tmp_path: Path, died_after: str
+) -> None:
+    gate, side = tmp_path / "gate", tmp_path / "side"
+    blocked(book, gate)
+    run = job(book, f"open({str(side)!r}, 'a').write('x')", "--on a --as goes")
+    known = find_run(pool(book), run.run)
+    there = next(host for host in pool(book).fleet.hosts if host.name == "b")
+    moved = moving.Moved(run=moving._id_there(run.run, there), host="b")
+    moving._park(pool(book), known, there, moved)
+    if died_after == "withdraw":
+        withdraw = m.Withdraw(run=run.run, to={"host": "b", "run": moved.run})
+        pool(book).lookouts.of(known.session.host).tell(withdraw, m.Withdrawn)
+    parked = find_run(pool(book), moved.run)
+    assert (parked.row["state"], parked.row["detail"]["reason"]) == (
+        "queued",
+        "it is being moved here",
+    )
+    book.run(f"%macgpu move {run.run[:12]} b").error_is(None)
+    assert run.result(30) == 1
+    gate.touch()
+    assert side.read_text() == "x"
+
+
+def test_a_copy_never_begins_if_the_run_began_where_it_was(book: Notebook, tmp_path: Path) -> None:
+    gate, side = tmp_path / "gate", tmp_path / "side"
+    blocked(book, gate)
+    run = job(book, f"open({str(side)!r}, 'a').write('x')", "--on a --as goes")
+    known = find_run(pool(book), run.run)
+    there = next(host for host in pool(book).fleet.hosts if host.name == "b")
+    moved = moving.Moved(run=moving._id_there(run.run, there), host="b")
+    moving._park(pool(book), known, there, moved)
+    gate.touch()
+    assert run.wait(30)
+    book.run(f"%macgpu move {moved.run[:12]}").error_is(RunRefused)
+    assert find_run(pool(book), moved.run).row["state"] == "cancelled"
+    assert side.read_text() == "x"
+
+
+def test_a_run_of_another_host_is_waited_for_here(book: Notebook, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    blocked(book, gate)
+    after = job(book, "7", "--on b --after blocker")
+    assert "this kernel waits for that" in repr(after)
+    assert not after.done()
+    gate.touch()
+    assert after.result(30) == 7
+    job(book, "1 / 0", "--on a --as fails")
+    vain = job(book, "7", "--on b --after fails")
+    with pytest.raises(RunCancelled, match="which it was to follow"):
+        vain.result(30)
