@@ -140,8 +140,9 @@ class Merger:
         What is read from it now would be held here, and go with a supervisor that dies.
         """
         mine = self._pipes[name].parts
-        others = [pipe.parts for pipe in self._pipes.values() if pipe.name != name]
-        return bool(mine) and not self._salvage and any(not parts for parts in others)
+        if not mine or not isinstance(mine[0], _Mark) or mine[0].number <= self._salvage:
+            return False
+        return any(not pipe.parts for pipe in self._pipes.values() if pipe.name != name)
 
     def take(self) -> Iterator[Written | Event]:
         """Yield what is known to be next, in order."""

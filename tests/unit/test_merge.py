@@ -205,13 +205,18 @@ def test_an_event_whose_mark_never_came_is_not_lost() -> None:
     assert plain(merger.drain()) == [3]
 
 
-def test_a_pipe_that_waits_for_the_other_one_is_not_to_be_read() -> None:
-    merger = Merger(NONCE)
+@pytest.mark.parametrize("salvage", [0, 4])
+def test_a_pipe_that_waits_for_the_other_one_is_not_to_be_read(salvage: int) -> None:
+    """Also after an adoption, at the first mark that the dead supervisor cannot have seen."""
+    merger, first = Merger(NONCE, salvage), salvage + 1
+    if salvage:
+        merger.feed("stdout", mark(salvage))
+        assert plain(merger.take()) == []
     assert not any(merger.waits(name) for name in PIPES)
-    merger.feed("stdout", b"before" + mark(1) + b"behind")
+    merger.feed("stdout", b"before" + mark(first) + b"behind")
     assert plain(merger.take()) == [("stdout", b"before")]
     assert merger.waits("stdout")
     assert not merger.waits("stderr")
-    merger.feed("stderr", mark(1))
+    merger.feed("stderr", mark(first))
     assert plain(merger.take()) == [("stdout", b"behind")]
     assert not any(merger.waits(name) for name in PIPES)
