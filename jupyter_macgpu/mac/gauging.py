@@ -48,7 +48,7 @@ AWAY = 300.0
 #: Share of the GPU that others may take while it is measured.
 _LITTLE = 0.15
 #: What no machine reaches, and what every one does: TFLOPS, and 10^9 bytes a second.
-_TFLOPS, _RATES = (1e-4, 1e4), (0.1, 1e5)
+_TFLOPS, _RATES = (1e-6, 1e4), (1e-2, 1e5)
 _MARK = b"macgpu-gauge "
 #: Measurements that are kept: of other builds and versions too, which may come back.
 _KEPT = 8
