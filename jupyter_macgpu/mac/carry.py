@@ -96,7 +96,7 @@ class Carrier:
             self.carry(self.backlog.keep(waiting, error))
             return
         self._tell_trouble()
-        for worker in self.workers.values():
+        for worker in list(self.workers.values()):
             worker.go_on()
 
     def _carry(self, todo: deque[e.Effect]) -> None:

@@ -412,3 +412,17 @@ TestProtocol.settings = settings(
     suppress_health_check=list(HealthCheck),
     phases=[Phase.generate, Phase.shrink],
 )
+
+
+def test_a_worker_that_died_while_the_disk_was_full_is_seen_when_it_has_room() -> None:
+    """One schedule of ten thousand, kept."""
+    history = Protocol()
+    history.begin(size=5, turns=3)
+    history.be_stubborn(index=0)
+    for _ in range(3):
+        history.attach(index=0, notebook=1)
+    history.fill_the_disk(full=True)
+    history.attach(index=0, notebook=1)
+    history.trickle(most=190, tick=False)
+    history.interrupt(index=0, twice=True)
+    history.teardown()
