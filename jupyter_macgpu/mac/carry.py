@@ -1,9 +1,6 @@
 """Carries out what the supervisor decided: the only place where its effects become IO.
 
 Runs on the Mac. Only Python and `wire` may be imported here.
-
-A disk that is full or broken refuses what has not begun, and holds up what has (`backlog`): nothing
-is said that was not written down, and nothing is forgotten.
 """
 
 from __future__ import annotations
@@ -74,6 +71,7 @@ class Carrier:
         self.backlog = backlog.Backlog()
         self.leaving = False
         self._frame = b""
+        self._told: dict[str, int] = {}
         self._start_worker = start_worker
 
     def carry(self, effects: Iterable[e.Effect]) -> None:
@@ -133,8 +131,9 @@ class Carrier:
         """Tell all who follow a run why it waits, or that it goes on."""
         followed = {run for client in self.clients.values() for run in client.streams.followers}
         for run in [self.mind.runs[run] for run in followed if run in self.mind.runs]:
-            detail = {"trouble": self.backlog.trouble}
-            self._tell(e.Tell(run=run.run, epoch=run.epoch, state=run.state, detail=detail))
+            # The mind may be ahead: a newer epoch may be among what waits.
+            epoch, detail = self._told.get(run.run, 1), {"trouble": self.backlog.trouble}
+            self._tell(e.Tell(run=run.run, epoch=epoch, state=run.state, detail=detail))
 
     def _folder(self, session: str) -> str:
         """Return the name of a session's working folder."""
@@ -314,6 +313,7 @@ class Carrier:
         )
 
     def _tell(self, effect: e.Tell) -> None:
+        self._told[effect.run] = effect.epoch
         for client in self.clients.values():
             if effect.run in client.streams.followers:
                 client.endpoint.send(m.RunState(**effect.said()))
@@ -385,6 +385,7 @@ class Carrier:
         place.result(effect.run).unlink(missing_ok=True)
         if effect.journal:
             self._unfollow(effect.run)
+            self._told.pop(effect.run, None)
             self.journals.drop(effect.run)
 
     def _unfollow(self, run: str) -> None:
