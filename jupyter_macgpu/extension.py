@@ -177,9 +177,9 @@ class Extension:
 
     def release(self) -> None:
         """Show what was held for after the result. Called by IPython after each cell."""
-        publisher, self._publisher = self._publisher, None
-        self.rendering.forget()
-        if publisher is not None:
+        if (publisher := self._publisher) is not None and publisher.is_of_this_thread():
+            self._publisher = None
+            self.rendering.forget()
             publisher.release()
 
     def cell(self, line: str, body: str) -> object:

@@ -41,7 +41,8 @@ class Link:
     """A connection to one host, which may be lost and opened again.
 
     `connect` and `rest` may be called by any thread; all else by one thread at a time, after its
-    `connect`. A forked child that inherits it neither speaks over it nor closes it.
+    `connect`, though one may `say` something while another one waits in `listen`.
+    A forked child that inherits it neither speaks over it nor closes it.
 
     Parameters
     ----------

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import codecs
 import sys
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -131,6 +132,7 @@ class Publisher:
         self.held: list[m.Output] = []
         self._shell = shell
         self._joiner = Joiner()
+        self._thread = threading.get_ident()
         self._notice = notice
         self._decoders = {
             name: codecs.getincrementaldecoder("utf-8")("replace") for name in ("stdout", "stderr")
@@ -149,6 +151,13 @@ class Publisher:
             self.held.append(output)
         else:
             self._show(output)
+
+    def is_of_this_thread(self) -> bool:
+        """Say whether it shows a cell of this thread: comms may be heard in another one meanwhile.
+
+        To IPython that is the end of a cell too.
+        """
+        return threading.get_ident() == self._thread
 
     def release(self) -> None:
         """Show what was held."""

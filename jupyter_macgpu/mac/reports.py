@@ -21,6 +21,7 @@ class Reports:
 
     def __init__(self, book: Book) -> None:
         self._book = book
+        self._early: list[m.Comm] = []
 
     def event(self, session_id: str, event: m.Event, now: float) -> None:
         """Write down what a worker tells of its run; between runs, tell the session's listener."""
@@ -68,7 +69,18 @@ class Reports:
             content = {"number": message.content.get("number")}
             busy = replace(message, run=run.run, action="busy", content=content, buffers=())
             self._book.send(client, busy)
-        self._book.do(e.ToWorker(session=session.session, message=message))
+        self._early.append(message)
+        self.pass_on()
+
+    def pass_on(self) -> None:
+        """Hand workers what came for them; one that was just found alive gets it a bit later."""
+        early, self._early = self._early, []
+        for message in early:
+            session = self._book.sessions.get(message.session)
+            if session is not None and session.listens:
+                self._book.do(e.ToWorker(session=session.session, message=message))
+            elif session is not None and session.silent:
+                self._early.append(message)
 
     def left(self, client: int) -> None:
         """Forget a client that may have listened."""

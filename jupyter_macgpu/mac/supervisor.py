@@ -202,6 +202,7 @@ class Supervisor(Succession):
             limit = IDLE_HOLDING if session.values or session.listener else IDLE_EMPTY
             if self._book.is_idle(session) and now - session.idle_since > limit:
                 self._book.retire(session)
+        self._reports.pass_on()
         self._purge()
         purge(self._book, now)
         busy = self._book.clients or any(s.worker != "none" for s in self._book.sessions.values())

@@ -10,7 +10,10 @@ from typing import Protocol
 
 
 class Channel(Protocol):
-    """One open two-way stream of bytes. Used by one thread at a time."""
+    """One open two-way stream of bytes.
+
+    Used by one thread at a time, or by one that sends and one that receives.
+    """
 
     def send(self, data: bytes | memoryview) -> None:
         """Send all of `data`; blocks while the way is full.

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults import processes
 from tests.notebook.widgets.front_end import FrontEnd, front_end
 
 SLIDER = """\
@@ -260,3 +261,39 @@ def test_a_host_of_data_only_shows_no_widgets_and_its_libraries_know(tmp_path):
         notes = [data["text/plain"] for data in shown if "is not shown" in data["text/plain"]]
         assert len(notes) == 1
         assert "widget-view" in notes[0]
+
+
+def test_a_supervisor_that_dies_takes_no_widget_with_it(front, tmp_path):
+    front.run(SLIDER)
+    slider = front.model("IntSliderModel")
+    front.set(slider, value=4)
+    (supervisor,) = processes.found(tmp_path / "s", "supervisor")
+    supervisor.kill()
+    front.run(
+        LINES + "import time\nwhile any(line.link.open for line in lines.values()):\n    pass"
+    )
+    assert "moved to 5" in text(front.set(slider, value=5))
+    front.run("%%macgpu\nslider.value = 6")
+    assert front.models[slider]["value"] == 6
+
+
+def test_widgets_live_over_ssh_and_large_buffers_go_both_ways(sshd, home, tmp_path):
+    home.know(sshd)
+    home.write_fleet({"studio": sshd})
+    home.fleet.chmod(0o600)
+    there = {"HOME": str(home.folder), "MACGPU_FLEET": str(home.fleet)}
+    with front_end(tmp_path, remote=True, **there) as front:
+        front.run(
+            "%%macgpu\nimport ipywidgets as w\nimage = w.Image(value=b'')\n"
+            "def changed(change):\n    print('got', len(change['new']))\n"
+            "    image.send({'back': 1}, [bytes(change['new'])[::-1]])\n"
+            "image.observe(changed, 'value')\ndisplay(image)"
+        )
+        raw = os.urandom(20_000_000)
+        data = {"method": "update", "state": {}, "buffer_paths": [["value"]]}
+        for _ in range(2):
+            said = front.tell(front.model("ImageModel"), data, raw)
+            assert "got 20000000" in text(said)
+            (back,) = [each for each in said if each.data.get("method") == "custom"]
+            assert back.buffers == [raw[::-1]]
+            raw = raw[::-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import paramiko
@@ -39,13 +40,20 @@ class SshChannel:
     def send(self, data: bytes | memoryview) -> None:
         """Send all of `data`. See `base.Channel`."""
         view = memoryview(data).cast("B")
-        self._channel.settimeout(STALL)
+        moved = time.monotonic()
         try:
             while view:
-                sent = self._channel.send(view[:_SLICE])  # type: ignore[arg-type]
+                self._channel.settimeout(STALL)
+                try:
+                    sent = self._channel.send(view[:_SLICE])  # type: ignore[arg-type]
+                except TimeoutError:
+                    # Perhaps not ours: who receives beside us sets the same timeout.
+                    if time.monotonic() - moved > STALL:
+                        raise
+                    continue
                 if not sent:
                     raise self._lost("it is closed")
-                view = view[sent:]
+                view, moved = view[sent:], time.monotonic()
         except (TimeoutError, OSError, EOFError, paramiko.SSHException) as error:
             raise self._lost(str(error)) from error
 
