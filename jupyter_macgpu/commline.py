@@ -152,7 +152,9 @@ class CommLine:
     def _lost(self) -> None:
         with self._state:
             self._open = False
-            self._asked = {number: how or "lost" for number, how in self._asked.items()}
+            # What was not said yet is said over the next connection.
+            for number in [number for number in self._asked if number <= self._said_to]:
+                self._asked[number] = self._asked[number] or "lost"
             self._state.notify_all()
 
     def _open_up(self) -> None:
@@ -207,6 +209,8 @@ class CommLine:
     def _say_all(self) -> None:
         self._used = time.monotonic()
         while self._unsaid:
+            if not self.link.open:
+                raise ConnectionLost(f"There is no connection to {self.link.host}.")
             message = self._unsaid.popleft()
             self._said_to = max(self._said_to, int(message.content.get("number") or 0))
             self.link.say(message)
