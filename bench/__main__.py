@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from . import cold, flood, link, noop, placement, response, widgets
+from . import cold, flood, link, monitor, noop, placement, response, widgets
 from .report import Report
 from .sshd import NoServer
 
@@ -16,6 +16,7 @@ BENCHMARKS: dict[str, Callable[..., Report]] = {
     "cold": cold.measure,
     "link": link.measure,
     "placement": placement.measure,
+    "fleet": monitor.measure,
     "widgets": widgets.measure,
     "response": response.measure,
 }
@@ -26,7 +27,7 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", allow_abbrev=False)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
     parser.add_argument("--rounds", type=int, help="how often everything is measured, from 2 on")
-    parser.add_argument("--hosts", type=int, default=1, help="hosts of the fleet, for cold")
+    parser.add_argument("--hosts", type=int, help="hosts, for cold and fleet")
     options = parser.parse_args(argv)
     unknown = [name for name in options.names if name not in BENCHMARKS]
     if unknown:
@@ -35,7 +36,8 @@ def main(argv: Sequence[str]) -> int:
     rounds = {} if options.rounds is None else {"rounds": max(2, options.rounds)}
     for name in options.names or BENCHMARKS:
         print(f"bench {name}", file=sys.stderr, flush=True)
-        more = {"hosts": options.hosts} if name == "cold" else {}
+        takes_hosts = name in ("cold", "fleet") and options.hosts is not None
+        more = {"hosts": options.hosts} if takes_hosts else {}
         try:
             report = BENCHMARKS[name](**rounds, **more)
         except NoServer as error:

@@ -45,7 +45,7 @@ FRESH = 5.0
 _STALE = 15.0
 #: Seconds between two looks at what may run.
 LOOK = 0.5
-#: A client is told no more often, in seconds.
+#: A client is told no more often, in seconds, unless the tools have just answered.
 SHORTEST = 1.0
 #: What ends a process whose GPU fails.
 _CRASHES = ("SIGABRT", "SIGBUS", "SIGILL", "SIGSEGV", "SIGTRAP")
@@ -60,6 +60,11 @@ class _Watcher:
 
     every: float
     due: float
+
+    @property
+    def told(self) -> float:
+        """When it was told last."""
+        return self.due - self.every
 
 
 class Condition:
@@ -96,6 +101,8 @@ class Condition:
         self._mind, self._now, self._clients = mind, now, clients
         self._place = place
         self._watchers: dict[int, _Watcher] = {}
+        #: Runs and queue by kind of slot, as those who watch were told last.
+        self._lanes: dict[str, tuple[int, int]] = {}
         #: Who gets the next sample alone.
         self._waiting: set[int] = set()
         self._wanted = False
@@ -185,8 +192,26 @@ class Condition:
         self._gauge(starting)
         relief = self._relieve(now)
         self._watchers = {n: each for n, each in self._watchers.items() if n in self._clients}
-        self._tell([number for number, each in self._watchers.items() if now >= each.due])
+        overdue = {number for number, each in self._watchers.items() if now >= each.due}
+        self._tell([*overdue, *(self._hear_of_lanes(now) - overdue)])
         return [*effects, *relief, *self.bind()]
+
+    def _hear_of_lanes(self, now: float) -> set[int]:
+        """Return who is to be told that a run has begun, ended or queued: all who watch, or none.
+
+        How busy a host is decides more than all else where the next cell goes.
+        """
+        if not self._watchers:
+            return set()
+        lanes = self._busy_lanes(now)
+        just_told = any(each.told > now - SHORTEST for each in self._watchers.values())
+        if lanes == self._lanes or just_told:
+            return set()
+        self._lanes = lanes
+        return set(self._watchers)
+
+    def _busy_lanes(self, now: float) -> dict[str, tuple[int, int]]:
+        return {kind: (each.running, each.queued) for kind, each in self._mind.lanes(now).items()}
 
     def _relieve(self, now: float) -> list[e.Effect]:
         """Stop the largest run if the memory pressure stays critical."""
@@ -247,6 +272,8 @@ class Condition:
         self._watchers.pop(client.number, None)
         if every > 0:
             every = max(SHORTEST, every)
+            if not self._watchers:
+                self._lanes = self._busy_lanes(self._now())
             self._watchers[client.number] = _Watcher(every, self._now() + every)
         if self._is_old():
             self._begin()

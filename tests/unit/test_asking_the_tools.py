@@ -151,6 +151,23 @@ def test_nobody_is_told_more_often_than_once_a_second(loop: Loop) -> None:
     assert len(loop.client.samples) <= 11
 
 
+def test_who_watches_hears_within_moments_that_a_run_began_or_ended(loop: Loop) -> None:
+    loop.watch(every=1000)
+    loop.passes(3)
+    before = len(loop.client.samples)
+    loop.passes(3)
+    assert len(loop.client.samples) == before
+    loop.stage.say(submit())
+    loop.stage.ready()
+    loop.passes(1)
+    assert [each["lanes"]["gpu"]["running"] for each in loop.client.samples[before:]][-1] == 1
+    loop.passes(1.5)
+    before = len(loop.client.samples)
+    loop.stage.worker(finished())
+    loop.passes(1.5)
+    assert [each["lanes"]["gpu"]["running"] for each in loop.client.samples[before:]][-1] == 0
+
+
 def test_a_client_that_does_not_listen_is_not_told(loop: Loop) -> None:
     loop.watch(every=1)
     loop.client.congested = True
