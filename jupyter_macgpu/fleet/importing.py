@@ -18,6 +18,7 @@ from .problems import FleetFileError, Problem
 #: Keys of a dstack fleet that mean something here.
 _TOP = ("blocks", "name", "ssh_config", "tags", "type")
 _SHARED = ("hosts", "identity_file", "port", "proxy_jump", "user")
+_OF_JUMP = ("hostname", "identity_file", "port", "user")
 _OF_HOST = ("blocks", "hostname", "identity_file", "port", "proxy_jump", "user")
 
 
@@ -133,11 +134,17 @@ class _Dstack:
 
     def _jump(self, node: Node, key: str) -> str:
         entry = self._checker.mapping(node, key) or {}
+        self._left_out(entry, _OF_JUMP, f"{key}.")
         if "hostname" not in entry:
             self._checker.note(line_of(node), f"{key}.hostname", "this key is missing")
             return ""
         address = HOST_KINDS["hostname"].read(self._checker, entry["hostname"], f"{key}.hostname")
         said = self._settings({k: v for k, v in entry.items() if k != "proxy_jump"}, key)
+        if "identity_file" in said:
+            self.notes.append(
+                f"the way through {address} has a key of its own: write into ~/.ssh/config "
+                f"`Host {address}` and under it `IdentityFile {said['identity_file']}`"
+            )
         user = f"{said['user']}@" if "user" in said else ""
         return f"{user}{address}:{said['port']}" if "port" in said else f"{user}{address}"
 

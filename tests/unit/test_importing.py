@@ -14,7 +14,8 @@ from jupyter_macgpu import cli
 from jupyter_macgpu.fleet.file import FleetFileError, parse_fleet
 from jupyter_macgpu.fleet.hosts import Host
 from jupyter_macgpu.fleet.importing import read_dstack
-from jupyter_macgpu.transport.ssh.config import aliases
+from jupyter_macgpu.transport.ssh.config import ClientConfig, aliases
+from jupyter_macgpu.transport.ssh.route import route_to
 
 FLEET = Path(__file__).parent / "dstack" / "macs.dstack.yml"
 
@@ -41,9 +42,46 @@ def test_a_fleet_file_of_dstack_gives_its_hosts() -> None:
         "the tag cost/center/7 cannot be a label: the prefix must be a DNS name in lower case of "
         "at most 253 characters",
         "not taken over: ssh_config.hosts[1].internal_ip",
+        "not taken over: ssh_config.hosts[2].proxy_jump.ssh_key",
+        "the way through bastion.example.com has a key of its own: write into ~/.ssh/config "
+        "`Host bastion.example.com` and under it `IdentityFile ~/.ssh/bastion`",
         "ssh_config.hosts[2].blocks: auto is not known here; the hosts have one slot",
         "fd00::7 is reached through another machine: write into ~/.ssh/config `Host fd00::7` and "
         "under it `ProxyJump jump@bastion.example.com:2200`",
+    )
+
+
+SHARED = """\
+type: fleet
+blocks: 2
+idle_duration: 1h
+spot_policy: auto
+tags: {cost-center: "42"}
+ssh_config:
+  user: admin
+  port: 2022
+  identity_file: ~/.ssh/lab
+  proxy_jump: {hostname: gate.example.org, user: jump, identity_file: ~/.ssh/gate}
+  hosts:
+    - 10.0.0.11
+    - {hostname: studio.local, port: 22, user: ml, proxy_jump: {hostname: b.example.org, user: x}}
+"""
+
+
+def test_what_hosts_of_a_fleet_share_holds_where_they_say_nothing_else() -> None:
+    found = read_dstack(SHARED, "f")
+    said = [(host.name, host.user, host.port, host.slots) for host in found.hosts]
+    assert said == [("10.0.0.11", "admin", 2022, 2), ("studio.local", "ml", 22, 2)]
+    assert {host.identity_file for host in found.hosts} == {"~/.ssh/lab"}
+    assert [dict(host.labels) for host in found.hosts] == [{"cost-center": "42"}] * 2
+    assert found.notes == (
+        "not taken over: idle_duration, spot_policy",
+        "the way through gate.example.org has a key of its own: write into ~/.ssh/config "
+        "`Host gate.example.org` and under it `IdentityFile ~/.ssh/gate`",
+        "10.0.0.11 is reached through another machine: write into ~/.ssh/config "
+        "`Host 10.0.0.11` and under it `ProxyJump jump@gate.example.org`",
+        "studio.local is reached through another machine: write into ~/.ssh/config "
+        "`Host studio.local` and under it `ProxyJump x@b.example.org`",
     )
 
 
@@ -119,6 +157,58 @@ def test_the_names_of_single_machines_are_found_in_the_ssh_configuration(home: P
 
 def fleet(home: Path) -> list[str]:
     return [host.name for host in parse_fleet((home / "macgpu.yaml").read_text(), "f")]
+
+
+OFFICE = """\
+# from the office
+Include more
+IgnoreUnknown UseKeychain,AddKeysToAgent
+
+Match host *.corp exec "false"
+    User corp
+
+Host gate
+    HostName gate.example.org
+    ControlMaster auto
+    ControlPath ~/.ssh/cm-%r@%h:%p
+
+Host studio-1 studio-2
+\tHostName %h.lab.example.org
+\tUser ml
+\tPort=2222
+\tIdentityFile "~/.ssh/lab key"
+\tProxyJump gate
+\tLocalForward 8888 localhost:8888
+
+Host mini
+    Hostname=192.168.1.20
+    UseKeychain yes
+    RemoteCommand tmux new -A -s main
+    RequestTTY yes
+
+Host *.wild !not.wild
+    User x
+
+Host *
+    ServerAliveInterval 60
+    Compression yes
+"""
+
+
+def test_a_configuration_as_offices_have_it_gives_hosts_that_go_its_way(home: Path) -> None:
+    (home / ".ssh" / "config").write_text(OFFICE)
+    (home / "macgpu.yaml").write_text("version: 1\nhosts:\n  here: {transport: local}\n")
+    assert cli.main(["import", "ssh", "--yes"]) == 0
+    names = ["included", "gate", "studio-1", "studio-2", "mini"]
+    assert fleet(home) == ["here", *names]
+    hosts = {host.name: host for host in parse_fleet((home / "macgpu.yaml").read_text(), "f")}
+    ways = {name: route_to(hosts[name], ClientConfig()) for name in names}
+    studio, mini = ways["studio-2"], ways["mini"]
+    assert (studio.address, studio.port, studio.user) == ("studio-2.lab.example.org", 2222, "ml")
+    assert studio.identities == (str(home / ".ssh" / "lab key"),)
+    assert studio.through is not None
+    assert studio.through.address == "gate.example.org"
+    assert (mini.address, mini.port, mini.through) == ("192.168.1.20", 22, None)
 
 
 def test_hosts_of_the_ssh_configuration_are_added_once(
