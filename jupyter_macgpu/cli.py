@@ -25,7 +25,8 @@ from .monitor import Monitor
 from .options import CellOptions
 from .pool import Pool
 from .reach import Reach
-from .verbs import help_text, parse_arguments
+from .verbs import help_text, parse_arguments, verb_help
+from .verbtable import VERBS
 from .verifying import COLUMNS as VERIFY_COLUMNS
 from .verifying import verify
 from .wire.errors import InputError, MacGPUError
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
     from .verbs import Command
 
+_HELP = ("-h", "--help")
+
 #: Seconds between two looks of ``status --watch``.
 _AGAIN = 2.0
 
@@ -44,8 +47,8 @@ _AGAIN = 2.0
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says; return the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if not words or words[0] in ("-h", "--help", "help"):
-        print("macgpu VERB [options]\n\n" + help_text(in_shell=True))
+    if (asked := _help(words)) is not None:
+        print(asked)
         return 0
     if words[0] in ("-V", "--version"):
         from . import __version__
@@ -65,6 +68,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MacGPUError as error:
         print(runs.worth_saying(error), file=sys.stderr)
         return 1
+
+
+def _help(words: Sequence[str]) -> str | None:
+    """Return the help that is asked for, of all verbs or of one; None if none is."""
+    first, second = (*words[:2], "", "")[:2]
+    if first in VERBS and second in _HELP:
+        return verb_help(first)
+    if first == "help" and second in VERBS:
+        return verb_help(second)
+    if not first or first in (*_HELP, "help"):
+        return "macgpu VERB [options]\n\n" + help_text(in_shell=True)
+    return None
 
 
 @contextlib.contextmanager

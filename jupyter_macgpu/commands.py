@@ -17,10 +17,12 @@ from .overview import status as status
 from .placement import Wish, named
 from .putting import put
 from .standing import span
+from .tables import page_table
 from .tables import table as table
 from .verifying import COLUMNS as VERIFY_COLUMNS
 from .verifying import verify
 from .wire.errors import InputError, MacGPUError
+from .wire.plain import plain
 from .wire.values.remote import RemoteValue, format_size
 from .words import shown
 
@@ -43,7 +45,11 @@ RUN_COLUMNS = ("id", "name", "host", "state", "place", "starts", "after", "secon
 
 def runs_table(rows: Sequence[dict[str, Any]]) -> str:
     """Return a list of runs as text."""
-    shown = [
+    return table(_run_cells(rows), RUN_COLUMNS, "No runs are known.")
+
+
+def _run_cells(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
         {
             **row,
             "id": row["run"][:8],
@@ -55,7 +61,6 @@ def runs_table(rows: Sequence[dict[str, Any]]) -> str:
         }
         for row in rows
     ]
-    return table(shown, RUN_COLUMNS, "No runs are known.")
 
 
 def _state(row: dict[str, Any]) -> str:
@@ -68,8 +73,12 @@ def _state(row: dict[str, Any]) -> str:
 
 def status_table(rows: list[dict[str, Any]], command: Command) -> str:
     """Return the hosts as text, with what the command asks for."""
-    columns = overview.status_columns(wide=command.wide, show_labels=command.show_labels)
-    return table(overview.status_cells(rows), columns, "No host fits." if command.labelled else "")
+    empty = "No host fits." if command.labelled else ""
+    return table(overview.status_cells(rows), _status_columns(command), empty)
+
+
+def _status_columns(command: Command) -> Sequence[str]:
+    return overview.status_columns(wide=command.wide, show_labels=command.show_labels)
 
 
 def in_notebook(extension: Extension, command: Command) -> object:
@@ -86,7 +95,8 @@ def _status(extension: Extension, command: Command) -> None:
             next="macgpu status --watch, in a shell, shows them again and again.",
         )
     rows = status(extension.pool, command.labelled)
-    _answer(extension, command, rows, status_table(rows, command))
+    page = page_table(overview.status_cells(rows), _status_columns(command))
+    _answer(extension, command, rows, status_table(rows, command), page if rows else "")
 
 
 def _describe(extension: Extension, command: Command) -> None:
@@ -133,12 +143,14 @@ def _verify(extension: Extension, command: Command) -> None:
     if command.arguments:
         hosts = (select(hosts, command.arguments[0], pool.fleet.notice),)
     rows = list(verify(pool, hosts))
-    _answer(extension, command, rows, table(rows, VERIFY_COLUMNS, ""))
+    page = page_table(rows, VERIFY_COLUMNS)
+    _answer(extension, command, rows, table(rows, VERIFY_COLUMNS, ""), page)
 
 
 def _runs(extension: Extension, command: Command) -> None:
     rows = list_runs(extension.pool)
-    _answer(extension, command, rows, runs_table(rows))
+    page = page_table(_run_cells(rows), RUN_COLUMNS) if rows else ""
+    _answer(extension, command, rows, runs_table(rows), page)
 
 
 def _attach(extension: Extension, command: Command) -> object:
@@ -341,9 +353,14 @@ _IN_NOTEBOOK: dict[str, Callable[[Extension, Command], object]] = {
 }
 
 
-def _answer(extension: Extension, command: Command, data: object, text: str) -> None:
+def _answer(
+    extension: Extension, command: Command, data: object, text: str, page: str = ""
+) -> None:
     if command.json:
         print(json.dumps(data, indent=2))
+    elif page:
+        bundle = {"text/plain": plain(text), "text/html": page}
+        extension.shell.display_pub.publish(bundle)
     else:
         extension.notice(text)
 

@@ -134,6 +134,20 @@ def help_text(*, in_shell: bool) -> str:
     return "\n".join(f"{left:<{width}}  {right}" for left, right in rows)
 
 
+def verb_help(name: str) -> str:
+    """Return what a verb of the ``macgpu`` command does and takes, an option a line."""
+    verb = VERBS[name]
+    lines = [f"macgpu {name} {verb.takes}".rstrip(), "", verb.help]
+    rows = [
+        (f"{', '.join(option.names)} {option.value}".rstrip(), option.help)
+        for option in (*verb.options, *cell_options(verb))
+    ]
+    if rows:
+        width = max(len(left) for left, _ in rows)
+        lines += ["", *(f"{left:<{width}}  {right}" for left, right in rows)]
+    return "\n".join(lines)
+
+
 def _verbs_of(*, in_shell: bool) -> dict[str, Verb]:
     return {name: verb for name, verb in VERBS.items() if in_shell or not verb.shell_only}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from IPython.utils.capture import capture_output
 
 from jupyter_macgpu import cli
 from jupyter_macgpu.options import CELL_OPTIONS
@@ -26,6 +27,19 @@ def test_status_shows_the_host_and_its_slots(book):
     rows = json.loads(book.run("%macgpu status --json").text)
     assert rows[0]["slots"] == 1
     assert rows[0]["state"] == "ready"
+
+
+@pytest.mark.parametrize(
+    ("line", "of"), [("status", "this-machine"), ("verify", "this-machine"), ("runs", "listed")]
+)
+def test_a_list_is_a_table_of_a_page_where_one_is_shown(book, line, of):
+    book.run("%%macgpu --as listed\n1").error_is(None)
+    with capture_output() as shown:
+        book.shell.run_cell(f"%macgpu {line}")
+    (output,) = shown.outputs
+    assert output.data["text/html"].startswith("<table>")
+    assert of in output.data["text/html"]
+    assert "<table>" not in output.data["text/plain"]
 
 
 def test_help_has_all_options_and_verbs_on_one_screen(book):
@@ -137,3 +151,18 @@ def test_the_command_prints_json(book, capsys, words):
 )
 def test_the_command_answers_with_stable_exit_codes(book, capsys, words, code):
     assert cli.main(words) == code
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("ask", [["{}", "--help"], ["{}", "-h"], ["help", "{}"]])
+def test_the_command_explains_each_verb_and_does_nothing(capsys, verb, ask):
+    assert cli.main([word.format(verb) for word in ask]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"macgpu {verb}")
+    assert VERBS[verb].help in said
+    assert all(option.help in said for option in VERBS[verb].options)
+
+
+def test_the_help_that_a_program_has_is_its_own(capsys):
+    assert cli.main(["run", "--", "true", "--help"]) == 0
+    assert "macgpu run" not in capsys.readouterr().out
