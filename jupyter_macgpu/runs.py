@@ -19,6 +19,8 @@ from .wire.plain import plain
 from .wire.states import FINAL
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .fleet.hosts import Host
     from .pool import Pool
     from .session import Session
@@ -88,7 +90,8 @@ def known_runs(pool: Pool, notebook: str = "") -> list[KnownRun]:
 def find_run(pool: Pool, wanted: str) -> KnownRun:
     """Return the run that a prefix, a name or ``last`` means.
 
-    ``last`` is the newest run of this notebook; without one, the newest of all.
+    ``last`` is the newest run of this notebook; without one, the newest of all. A name means the
+    newest run that has it. Of runs on several hosts the newest is the one that began last.
 
     Raises
     ------
@@ -100,9 +103,10 @@ def find_run(pool: Pool, wanted: str) -> KnownRun:
     if wanted == "last":
         if not runs:
             raise RunRefused("No host knows any run.", known="Nothing was done.")
-        return (mine or runs)[-1]
+        return _newest(mine or runs)
     fitting = [known for known in runs if known.run.startswith(wanted)]
-    fitting = fitting or [known for known in runs if known.shown()["name"] == wanted][-1:]
+    if not fitting and (called := [run for run in runs if run.shown()["name"] == wanted]):
+        return _newest(called)
     if len(fitting) == 1:
         return fitting[0]
     known = "Nothing was done."
@@ -112,6 +116,17 @@ def find_run(pool: Pool, wanted: str) -> KnownRun:
     several = ", ".join(each.run[:12] for each in fitting[:6])
     text = f"{len(fitting)} runs begin with {wanted!r}: {several}."
     raise RunRefused(text, known=known, next="Write more of the id.")
+
+
+def _newest(runs: Sequence[KnownRun]) -> KnownRun:
+    """Return the newest run: a host lists its own in their order, hosts differ in their clocks."""
+    of_hosts = {known.session.host.name: known for known in runs}
+    return min(of_hosts.values(), key=_begun)
+
+
+def _begun(known: KnownRun) -> float:
+    """Return how many seconds ago a run began, or was accepted if it has not begun."""
+    return float(known.row.get("age") or 0.0) + float(known.row.get("ran") or 0.0)
 
 
 class Printer:

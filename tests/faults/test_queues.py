@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_macgpu.runs import find_run
 from jupyter_macgpu.wire.errors import RunCancelled
 from tests.faults import processes
 from tests.faults.crowd import Notebook, hosts_in, sections
@@ -134,6 +135,17 @@ def test_two_names_of_one_machine_are_one_queue(desks: Desks, tmp_path: Path) ->
     second.join()
     assert second.result is not None, second.error
     assert second.result.state == "ok"
+
+
+def test_the_last_run_is_the_newest_whatever_host_it_is_on(desks: Desks) -> None:
+    (notebook,) = desks(1, 2)
+    for place in ("host-2", "host-1", "host-2"):
+        notebook.begin("import time; time.sleep(0.5)", on=place, name="same")
+        notebook.join()
+        assert notebook.result is not None, notebook.error
+        for wanted in ("last", "same"):
+            known = find_run(notebook.pool, wanted)
+            assert (known.session.host.name, known.run) == (place, notebook.result.run)
 
 
 def test_a_waiting_cell_shows_one_line_that_is_updated(state: Path) -> None:
