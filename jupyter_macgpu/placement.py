@@ -261,7 +261,9 @@ def reason_for(candidate: Candidate, ranking: Ranking, wish: Wish) -> str:
         return "the fleet's only host"
     if len(ranking.feasible) == 1:
         return "the only host that can take it"
-    return f"best of {len(ranking.feasible)}: {summary(candidate)}"
+    is_first = candidate.host == ranking.candidates[0].host
+    many = str(len(ranking.feasible)) if is_first else "those that answered in time"
+    return f"best of {many}: {summary(candidate)}"
 
 
 def elsewhere(placement: Placement, host: Host) -> Placement:

@@ -172,6 +172,7 @@ def test_only_a_host_that_has_answered_is_chosen() -> None:
     best = best_of(ranking, {"busy"})
     assert best is not None
     assert best.host == "busy"
+    assert reason_for(best, ranking, Wish()).startswith("best of those that answered in time: ")
     assert best_of(ranking, ()) is None
 
 
