@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 import threading
 import time
@@ -49,6 +50,10 @@ def main(number: int, *, seed: int = 0, once: bool = False) -> int:
         raise InputError(
             f"{number} simulated hosts cannot be had.", next=f"Write a number from 1 to {MOST}."
         )
+    # A closed terminal and a plain kill leave as little behind as Ctrl-C does, and a shell's
+    # background job, which is born deaf to that, hears it.
+    for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(sign, signal.default_int_handler)
     with SimulatedFleet(number, seed=seed) as fleet, _chosen(fleet):
         print(_introduction(fleet), flush=True)
         _wait_for_probes(fleet)

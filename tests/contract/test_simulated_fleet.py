@@ -168,14 +168,15 @@ def demo(*words):
     return subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def test_the_command_shows_a_table_and_ends_everything_on_interrupt(state):
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_shows_a_table_and_ends_everything_when_told_to(state, sign):
     process = demo("--fleet", "2", "--seed", "7")
     shown = []
     for line in process.stdout:
         shown.append(line)
         if line.startswith("sim-m4"):
             break
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sign)
     rest, complaints = process.communicate(timeout=60)
     assert process.returncode == 0, complaints
     text = "".join(shown)
