@@ -157,8 +157,8 @@ def _unknown(name: str, valid: Iterable[str], later: Iterable[str]) -> str:
         return "merge keys are not read; put what hosts share under defaults"
     keys = sorted(valid)
     near = difflib.get_close_matches(name[:64], [*keys, *later], n=1, cutoff=0.6)
-    hint = f"did you mean {near[0]}? " if near else ""
-    return f"unknown key; {hint}The valid keys are {', '.join(keys)}"
+    hint = f"did you mean {near[0]}? The" if near else "the"
+    return f"unknown key; {hint} valid keys are {', '.join(keys)}"
 
 
 def _found(node: Node) -> str:
