@@ -117,7 +117,7 @@ BAD_FILES = {
     "version: 1\nhosts: {gpu=metal: {transport: local}}": [(2, "hosts", "cannot be a host")],
     "version: 1\nhosts: {[a]: {transport: local}}": [(2, "hosts", "a key must be plain text")],
     host("slot: 1"): [(3, "hosts.a.slot", "did you mean slots?")],
-    host("qqq: 1"): [(3, "hosts.a.qqq", "The valid keys are hostkey, hostname, identity")],
+    host("qqq: 1"): [(3, "hosts.a.qqq", "the valid keys are hostkey, hostname, identity")],
     host("hostname: b, port: 22"): [
         (3, "hosts.a.hostname", "a has transport: local"),
         (3, "hosts.a.port", "this is for hosts over ssh"),
