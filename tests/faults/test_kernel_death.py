@@ -116,7 +116,9 @@ def test_the_same_cell_does_not_run_beside_itself(state: Path, tmp_path: Path) -
 def test_another_kernel_and_the_command_see_and_stop_a_run(state: Path, tmp_path: Path) -> None:
     with Kernel(NOTEBOOK) as kernel, Kernel("other.ipynb") as other:
         kernel.run("history = []")
-        request = kernel.begin(CELL.format(side=str(tmp_path / "side")), "cell-1")
+        # Slow enough to be still under way when three commands have looked, one after another.
+        cell = CELL.format(side=str(tmp_path / "side")).replace("sleep(0.01)", "sleep(0.3)")
+        request = kernel.begin(cell, "cell-1")
         while "line" not in kernel.reply.stdout:
             kernel.listen(request, 30.0)
         (row,) = json.loads(macgpu("runs", "--json").stdout)

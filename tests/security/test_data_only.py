@@ -176,12 +176,13 @@ def test_a_bomb_is_refused_in_words(bomb: str) -> None:
     assert int(done.stdout.splitlines()[-1]) < 900 * 1024
 
 
+#: The largest size is asked for as a worker does it: what `getrusage` says on Linux begins with the
+#: size of the process that started this one.
 BURST = """
-import resource
+from jupyter_macgpu.mac.worker.measure import peak
 from tests.security.test_data_only import BOMBS, applied
 print(applied(BOMBS[{bomb!r}] + b".", {{}}, announced=["x"]).notes)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(before)
+print(peak() // 1024)
 """
 
 
