@@ -56,10 +56,14 @@ _OF_HOST = ("pause", "resume", "orphans")
 
 @dataclass(slots=True)
 class _Watcher:
-    """A client that watches: every so many seconds, the next time at `due`."""
+    """A client that watches: every so many seconds, the next time at `due`.
+
+    `lanes` are runs and queue by kind of slot, as it was told last.
+    """
 
     every: float
     due: float
+    lanes: dict[str, tuple[int, int]]
 
     @property
     def told(self) -> float:
@@ -101,8 +105,6 @@ class Condition:
         self._mind, self._now, self._clients = mind, now, clients
         self._place = place
         self._watchers: dict[int, _Watcher] = {}
-        #: Runs and queue by kind of slot, as those who watch were told last.
-        self._lanes: dict[str, tuple[int, int]] = {}
         #: Who gets the next sample alone.
         self._waiting: set[int] = set()
         self._wanted = False
@@ -192,23 +194,22 @@ class Condition:
         self._gauge(starting)
         relief = self._relieve(now)
         self._watchers = {n: each for n, each in self._watchers.items() if n in self._clients}
-        overdue = {number for number, each in self._watchers.items() if now >= each.due}
-        self._tell([*overdue, *(self._hear_of_lanes(now) - overdue)])
+        if self._watchers:
+            self._tell(self._to_hear(now))
         return [*effects, *relief, *self.bind()]
 
-    def _hear_of_lanes(self, now: float) -> set[int]:
-        """Return who is to be told that a run has begun, ended or queued: all who watch, or none.
+    def _to_hear(self, now: float) -> list[int]:
+        """Return whose time has come, or who has not heard that a run began, ended or queued.
 
-        How busy a host is decides more than all else where the next cell goes.
+        How busy a host is decides more than all else where the next cell goes. Each is looked at
+        alone: of many who watch, somebody is told at any moment.
         """
-        if not self._watchers:
-            return set()
-        lanes = self._busy_lanes(now)
-        just_told = any(each.told > now - SHORTEST for each in self._watchers.values())
-        if lanes == self._lanes or just_told:
-            return set()
-        self._lanes = lanes
-        return set(self._watchers)
+        lanes, latest = self._busy_lanes(now), now - SHORTEST
+        return [
+            number
+            for number, each in self._watchers.items()
+            if now >= each.due or (lanes != each.lanes and each.told <= latest)
+        ]
 
     def _busy_lanes(self, now: float) -> dict[str, tuple[int, int]]:
         return {kind: (each.running, each.queued) for kind, each in self._mind.lanes(now).items()}
@@ -272,9 +273,8 @@ class Condition:
         self._watchers.pop(client.number, None)
         if every > 0:
             every = max(SHORTEST, every)
-            if not self._watchers:
-                self._lanes = self._busy_lanes(self._now())
-            self._watchers[client.number] = _Watcher(every, self._now() + every)
+            now = self._now()
+            self._watchers[client.number] = _Watcher(every, now + every, self._busy_lanes(now))
         if self._is_old():
             self._begin()
         if self._probe.asking or self._wanted:
@@ -330,10 +330,14 @@ class Condition:
     def _tell(self, numbers: list[int]) -> None:
         if not numbers:
             return
-        said = m.Telemetry(sample=self.sample())
+        said, now = m.Telemetry(sample=self.sample()), self._now()
+        lanes = self._busy_lanes(now)
         for number in numbers:
-            if number in self._watchers:
-                self._watchers[number].due = self._now() + self._watchers[number].every
-            client = self._clients.get(number)
-            if client is not None and not client.endpoint.congested:
-                client.endpoint.send(said)
+            watcher, client = self._watchers.get(number), self._clients.get(number)
+            if watcher is not None:
+                watcher.due = now + watcher.every
+            if client is None or client.endpoint.congested:
+                continue
+            client.endpoint.send(said)
+            if watcher is not None:
+                watcher.lanes = lanes

@@ -49,9 +49,9 @@ class Loop:
         self.selector = selectors.DefaultSelector()
         self.asked = folder / "asked"
         self.client = Heard()
-        clients: dict[int, Any] = {1: self.client}
+        self.clients: dict[int, Any] = {1: self.client}
         self.condition = Condition(
-            Store(folder), stage.mind, self.selector, lambda: stage.now, clients
+            Store(folder), stage.mind, self.selector, lambda: stage.now, self.clients
         )
 
     @property
@@ -59,8 +59,8 @@ class Loop:
         """How often the program was started."""
         return len(self.asked.read_text().split()) if self.asked.exists() else 0
 
-    def watch(self, every: float = 0) -> None:
-        self.condition.heard(cast("Any", self.client), m.Watch(every=every))
+    def watch(self, every: float = 0, client: Heard | None = None) -> None:
+        self.condition.heard(cast("Any", client or self.client), m.Watch(every=every))
 
     def turn(self, *, starting: bool = False) -> None:
         for key, events in self.selector.select(0):
@@ -166,6 +166,38 @@ def test_who_watches_hears_within_moments_that_a_run_began_or_ended(loop: Loop) 
     loop.stage.worker(finished())
     loop.passes(1.5)
     assert [each["lanes"]["gpu"]["running"] for each in loop.client.samples[before:]][-1] == 0
+
+
+def test_others_who_are_told_all_the_time_keep_no_news_from_who_is_told_seldom(loop: Loop) -> None:
+    loop.watch(every=1000)
+    for number in range(2, 6):
+        loop.passes(0.5)
+        loop.clients[number] = Heard(number)
+        loop.watch(every=2, client=loop.clients[number])
+    loop.passes(3)
+    before = len(loop.client.samples)
+    loop.stage.say(submit())
+    loop.stage.ready()
+    # The tools answer at once here; what they say is told to all, and is no news of lanes.
+    loop.passes(1.5, starting=True)
+    assert [each["lanes"]["gpu"]["running"] for each in loop.client.samples[before:]] == [1]
+    before = len(loop.client.samples)
+    loop.stage.worker(finished())
+    loop.passes(1.5, starting=True)
+    assert [each["lanes"]["gpu"]["running"] for each in loop.client.samples[before:]] == [0]
+
+
+def test_who_did_not_listen_when_a_run_began_hears_of_it_as_soon_as_he_does(loop: Loop) -> None:
+    loop.watch(every=1000)
+    loop.passes(3)
+    before = len(loop.client.samples)
+    loop.client.congested = True
+    loop.stage.say(submit())
+    loop.stage.ready()
+    loop.passes(5)
+    loop.client.congested = False
+    loop.passes(2, starting=True)
+    assert [each["lanes"]["gpu"]["running"] for each in loop.client.samples[before:]] == [1]
 
 
 def test_a_client_that_does_not_listen_is_not_told(loop: Loop) -> None:
