@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
@@ -41,7 +41,8 @@ class Imported:
 def read_dstack(content: bytes | str, file: str) -> Imported:
     """Read the hosts of a dstack fleet, a ``.dstack.yml`` with ``type: fleet`` and ``ssh_config``.
 
-    ``tags`` become labels, ``blocks`` slots. A ``proxy_jump`` has no place in a fleet file here:
+    ``tags`` become labels, ``blocks`` slots. Machines that differ in the port alone, as behind a
+    router, get it into their names. A ``proxy_jump`` has no place in a fleet file here:
     a note says what to write into the SSH configuration.
 
     Raises
@@ -92,7 +93,23 @@ class _Dstack:
             self._checker.note(line_of(ssh), "ssh_config.hosts", "this must be a list of hosts")
             return []
         found = [self._host(node, i, labels, slots) for i, node in enumerate(listed.value)]
-        return [host for host in found if host is not None]
+        return self._distinct([host for host in found if host is not None])
+
+    def _distinct(self, hosts: list[Host]) -> list[Host]:
+        """Name machines behind one address by their ports too; take each machine once."""
+        ways: set[tuple[str, int]] = set()
+        distinct: dict[str, Host] = {}
+        for host in hosts:
+            way = (host.address, host.port or 22)
+            name = f"{host.name}-{way[1]}" if host.name in distinct else host.name
+            if way in ways or name in distinct:
+                self.notes.append(
+                    f"{host.address}, port {way[1]}, is listed twice: the first counts"
+                )
+                continue
+            ways.add(way)
+            distinct[name] = replace(host, name=name, hostname=None if name == way[0] else way[0])
+        return list(distinct.values())
 
     def _host(self, node: Node, i: int, labels: Mapping[str, str], slots: int) -> Host | None:
         key = f"ssh_config.hosts[{i}]"

@@ -116,6 +116,28 @@ def test_what_is_wrong_is_said_with_its_line(text: str) -> None:
     )
 
 
+ROUTER = """\
+type: fleet
+ssh_config:
+  user: admin
+  hosts:
+    - {hostname: 198.51.100.7, port: 2201}
+    - {hostname: 198.51.100.7, port: 2202}
+    - 198.51.100.8
+    - {hostname: 198.51.100.8, port: 22}
+"""
+
+
+def test_machines_behind_one_address_are_several_and_one_that_is_listed_twice_is_one() -> None:
+    found = read_dstack(ROUTER, "f")
+    assert [(host.name, host.address, host.port) for host in found.hosts] == [
+        ("198.51.100.7", "198.51.100.7", 2201),
+        ("198.51.100.7-2202", "198.51.100.7", 2202),
+        ("198.51.100.8", "198.51.100.8", None),
+    ]
+    assert found.notes == ("198.51.100.8, port 22, is listed twice: the first counts",)
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -254,6 +276,20 @@ def test_a_person_at_a_terminal_is_asked_once(home: Path, answer: str, code: int
     assert done.stdout.count("[y/N]") == 1
     assert (fleet(home) == ["own", "studio"]) == (code == 0)
     assert ((home / "macgpu.yaml").read_text() == before) == (code == 1)
+
+
+def test_machines_behind_one_address_are_all_added_and_only_once(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "macgpu.yaml").write_text("version: 1\nhosts:\n  own: {}\n")
+    (home / "router.dstack.yml").write_text(ROUTER)
+    words = ["import", "dstack", str(home / "router.dstack.yml"), "--yes"]
+    assert cli.main(words) == 0
+    names = ["198.51.100.7", "198.51.100.7-2202", "198.51.100.8"]
+    assert fleet(home) == ["own", *names]
+    assert cli.main(words) == 0
+    assert "There is no new host." in capsys.readouterr().out
+    assert fleet(home) == ["own", *names]
 
 
 def test_hosts_of_a_dstack_fleet_are_added(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
