@@ -1,4 +1,4 @@
-# make demo | test | lint | bench | lab: each works on a fresh clone with python3 (3.11 or
+# make demo | test | ui-tests | lint | bench | lab: each works on a fresh clone with python3 (3.11 or
 # newer) and make alone. Everything goes into .venv (benchmarks: .venv-bench, fuzzers: .venv-fuzz) here;
 # a stamp remembers what is there, so that a second run is quick.
 
@@ -10,7 +10,8 @@ INPUTS := pyproject.toml requirements/dev.lock
 # The lock pins versions where it can; `make test LOCK=` takes the newest that the ranges allow.
 LOCK   := -c requirements/dev.lock
 # Debian packages that the tests need, installed where that is possible; may be empty.
-APT_PACKAGES := openssh-server openssh-client nftables iproute2 fish csh zsh patch strace faketime
+APT_PACKAGES := openssh-server openssh-client nftables iproute2 fish csh zsh patch strace faketime \
+    chromium fonts-dejavu-core
 # Further words for pytest: make test ARGS="tests/unit -k fleet".
 ARGS   :=
 # One benchmark by its name, with its options: make bench ONLY="cold --hosts 12". One decoder for
@@ -19,14 +20,23 @@ ONLY   :=
 # Seconds that make fuzz takes for each decoder.
 TIME   := 60
 FUZZ   := .venv-fuzz
+UI_TESTS := $(VENV)/bin/python -m pytest -c ui-tests/pytest.ini --rootdir=ui-tests \
+    --confcutdir=ui-tests ui-tests
 
-.PHONY: demo test lint fuzz seeded-bugs soak bench lab lock clean
+.PHONY: demo test ui-tests lint fuzz seeded-bugs soak bench lab lock clean
 
 demo: $(STAMPS)/demo
 	$(VENV)/bin/macgpu demo
 
-test: $(STAMPS)/test $(STAMPS)/apt
-	$(VENV)/bin/python -m pytest $(ARGS)
+# The browser tests go first, so that the last line is about all others; a failure of either is one.
+# With ARGS they are left out.
+test: $(STAMPS)/test $(STAMPS)/apt $(if $(strip $(ARGS)),,$(STAMPS)/ui)
+	$(if $(strip $(ARGS)),,$(UI_TESTS) || failed=$$?;) \
+	    $(VENV)/bin/python -m pytest $(ARGS) && exit $${failed:-0}
+
+# In Chromium, or what CHROMIUM names: make ui-tests ARGS="-k figure".
+ui-tests: $(STAMPS)/ui $(STAMPS)/apt
+	$(UI_TESTS) $(ARGS)
 
 # mypy reads the packages that the code imports, so that linting needs those of the tests too.
 lint: $(STAMPS)/lint $(STAMPS)/test
@@ -55,8 +65,8 @@ lab: $(STAMPS)/lab
 	$(VENV)/bin/jupyter lab --ServerApp.ip=127.0.0.1 $(if $(filter 0,$(shell id -u)),--allow-root) \
 	    --ServerApp.root_dir=notebooks notebooks/quickstart.ipynb
 
-lock: $(STAMPS)/test $(STAMPS)/lint $(STAMPS)/lab $(BENCH)/.stamp
-	$(VENV)/bin/python tools/lock.py test lint lab > requirements/dev.lock
+lock: $(STAMPS)/test $(STAMPS)/ui $(STAMPS)/lint $(STAMPS)/lab $(BENCH)/.stamp
+	$(VENV)/bin/python tools/lock.py test ui lint lab > requirements/dev.lock
 	$(BENCH)/bin/python tools/lock.py bench > requirements/bench.lock
 
 clean:
@@ -71,7 +81,7 @@ $(STAMPS)/torch: $(VENV)/bin/python tools/install_torch.py
 	$(VENV)/bin/python tools/install_torch.py
 	@mkdir -p $(@D) && touch $@
 
-$(STAMPS)/demo $(STAMPS)/test $(STAMPS)/lab: $(STAMPS)/%: $(STAMPS)/torch $(INPUTS)
+$(STAMPS)/demo $(STAMPS)/test $(STAMPS)/ui $(STAMPS)/lab: $(STAMPS)/%: $(STAMPS)/torch $(INPUTS)
 	$(PIP) $(LOCK) --editable ".[$*]"
 	@touch $@
 
