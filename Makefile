@@ -14,6 +14,8 @@ APT_PACKAGES := openssh-server openssh-client nftables iproute2 fish csh zsh pat
     chromium fonts-dejavu-core
 # Further words for pytest: make test ARGS="tests/unit -k fleet".
 ARGS   :=
+# Processes that share out the files of tests: most of them wait more than they compute.
+JOBS   := 2
 # One benchmark by its name, with its options: make bench ONLY="cold --hosts 12". One decoder for
 # make fuzz, one seeded bug for make seeded-bugs, one piece for make soak.
 ONLY   :=
@@ -32,7 +34,7 @@ demo: $(STAMPS)/demo
 # With ARGS they are left out.
 test: $(STAMPS)/test $(STAMPS)/apt $(if $(strip $(ARGS)),,$(STAMPS)/ui)
 	$(if $(strip $(ARGS)),,$(UI_TESTS) || failed=$$?;) \
-	    $(VENV)/bin/python -m pytest $(ARGS) && exit $${failed:-0}
+	    $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile $(ARGS) && exit $${failed:-0}
 
 # In Chromium, or what CHROMIUM names: make ui-tests ARGS="-k figure".
 ui-tests: $(STAMPS)/ui $(STAMPS)/apt

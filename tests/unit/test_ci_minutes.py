@@ -8,6 +8,8 @@ from pathlib import Path
 TESTS = Path(__file__).parents[1]
 CONTRIBUTING = TESTS.parent / "CONTRIBUTING.md"
 ALLOWED_MINUTES = 40
+#: Processes that share out the files of `tests/`; the browser tests have one.
+JOBS = 2
 
 
 def minutes() -> dict[str, float]:
@@ -22,4 +24,11 @@ def test_every_folder_of_tests_has_its_minutes() -> None:
 
 
 def test_all_minutes_together_are_within_the_limit() -> None:
-    assert 0 < sum(minutes().values()) <= ALLOWED_MINUTES
+    rows = minutes()
+    browser = rows.pop("ui-tests")
+    assert 0 < browser + sum(rows.values()) / JOBS <= ALLOWED_MINUTES
+
+
+def test_the_makefile_has_as_many_processes() -> None:
+    makefile = (TESTS.parent / "Makefile").read_text(encoding="utf-8")
+    assert re.search(rf"^JOBS +:= {JOBS}$", makefile, re.MULTILINE)
