@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,8 @@ class Result:
         The last expression's value in a tuple; empty if there is none to show.
     notes
         What did not come back as it was, a line each.
+    updated
+        The notebook's objects that the run changed in place.
     """
 
     run: str
@@ -43,6 +45,7 @@ class Result:
     summary: Mapping[str, Any]
     value: tuple[object, ...] = ()
     notes: tuple[str, ...] = ()
+    updated: tuple[object, ...] = field(default=(), repr=False)
 
 
 def bind(
@@ -70,6 +73,7 @@ def bind(
     value: tuple[object, ...] = ()
     summary = end.summary
     notes: tuple[str, ...] = ()
+    updated: tuple[object, ...] = ()
     if outcome.parts:
         told = _told(outcome.parts[0], trusted=imports is None)
         told.pop(KEY, None)  # the supervisor has put its own part beside it
@@ -77,14 +81,20 @@ def bind(
         before = {name: namespace[name] for name in inputs if name in namespace}
         namespace.update(inputs)
         applied = _applied(outcome, table, namespace, host, dialect, imports, summary)
-        value, notes = applied.result, applied.notes
-        changed = {id(obj) for obj in applied.updated}
+        value, notes, updated = applied.result, applied.notes, applied.updated
+        changed = {id(obj) for obj in updated}
         for name, own in before.items():
             if namespace.get(name) is inputs[name] and not reaches(inputs[name], changed):
                 namespace[name] = own
     notes = (*(summary.get("notes") or ()), *notes, *wrote_line(summary.get("wrote")))
     return Result(
-        run=end.run, host=host, state=end.state, summary=summary, value=value, notes=notes
+        run=end.run,
+        host=host,
+        state=end.state,
+        summary=summary,
+        value=value,
+        notes=notes,
+        updated=updated,
     )
 
 

@@ -30,7 +30,9 @@ T = TypeVar("T")
 #: Names that a call uses in the namespace, there while it is sent and while its value comes.
 CALL, VALUE = "_macgpu_call", "_macgpu_value"
 #: What a cell's first line may say and a call may not.
-NOT_OF_CALLS = frozenset({"inputs", "outputs", "again", "dry_run", "detach", "sweep", "most"})
+NOT_OF_CALLS = frozenset(
+    {"inputs", "outputs", "again", "dry_run", "detach", "sweep", "most", "verify"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,6 +40,7 @@ from .statusline import StatusLine
 from .steps import Steps
 from .sticky import Sticky, refuse_own_lines
 from .sweeping import sweep
+from .truth import second_for
 from .typed import plain_code
 from .verdicts import add_hint, error_of
 from .way import Result, run_cell
@@ -265,6 +266,7 @@ class Extension:
                     limits=self.settings.limits(),
                     job=job,
                     steps=steps,
+                    second=second_for(cell, options, desk),
                 )
             except Detached as gone:
                 return self._let_go(gone.handed)
@@ -293,9 +295,7 @@ class Extension:
         )
 
     def _report(self, result: Result, steps: Steps) -> Report:
-        pool = self.pool
-        host = next((each for each in pool.fleet.hosts if each.name == result.host), None)
-        labels = {} if host is None else pool.statuses.status(host).labels
+        labels = self.pool.labels_of(result.host)
         self.report = report_of(
             result.run,
             result.host,

@@ -45,6 +45,21 @@ class Inputs:
                 next="Leave out --retry, or bring the values with .fetch() first.",
             )
 
+    def mind_verify(self) -> None:
+        """Refuse to run a cell twice that reads what the first run may change.
+
+        Raises
+        ------
+        InputError
+            If it reads values that live in a worker alone. Nothing was sent.
+        """
+        if self.capture.holders:
+            raise InputError(
+                "The cell reads values that live in a worker alone, so that the second run of "
+                "--verify would not begin with what the first one began with.",
+                next="Leave out --verify, or bring the values with .fetch() first.",
+            )
+
 
 def read_inputs(
     source: str,

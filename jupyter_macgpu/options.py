@@ -14,7 +14,7 @@ from . import optionvalues as values
 from .amounts import read_duration
 from .axes import read_axes, read_axis
 from .grammar import Grammar, Option, Unreadable
-from .optionvalues import After, Liking
+from .optionvalues import After, Liking, Verify
 from .scheduling.taints import Toleration
 from .wire.order import LEAST, MOST, STEP
 from .words import OptionError, Word, pointed_at, shown, split
@@ -70,6 +70,8 @@ class CellOptions:
         Words that say which names get which values, a run for each combination; see `axes`.
     most
         How many of these run at once; None leaves it to the hosts.
+    verify
+        With what its results are compared; None compares nothing.
     """
 
     on: str | None = None
@@ -94,6 +96,7 @@ class CellOptions:
     retry: int = 0
     sweep: tuple[str, ...] = ()
     most: int | None = None
+    verify: Verify | None = None
 
 
 def parse_cell(line: str, defaults: str = "") -> CellOptions:
@@ -117,6 +120,7 @@ def parse_cell(line: str, defaults: str = "") -> CellOptions:
     if defaults:
         fields = CELL_GRAMMAR.read(split(defaults))[0] | fields
     _mind_sweep(fields)
+    _mind_verify(fields)
     return CellOptions(**fields)  # type: ignore[arg-type]  # the table's readers type them
 
 
@@ -127,6 +131,22 @@ def _mind_sweep(fields: Mapping[str, Any]) -> None:
         read_axes(fields.get("sweep") or ("@_",))
     except Unreadable as unreadable:
         raise OptionError(f"--sweep: {unreadable.problem}.", next=unreadable.remedy) from None
+
+
+def _mind_verify(fields: Mapping[str, Any]) -> None:
+    if "verify" not in fields:
+        return
+    if fields.get("cpu"):
+        raise OptionError(
+            "--verify compares a cell with the CPU, and with --cpu it runs there already.",
+            next="Leave out one of the two.",
+        )
+    for field, name in (("detach", "--detach"), ("sweep", "--sweep")):
+        if fields.get(field):
+            raise OptionError(
+                f"--verify compares when the cell has ended, and with {name} nobody waits for it.",
+                next=f"Leave out {name}, or --verify.",
+            )
 
 
 def help_text() -> str:
@@ -280,6 +300,13 @@ CELL_OPTIONS: tuple[Option, ...] = (
         repeats=True,
         help="rather run where the labels fit: room=lab, or with a weight room=lab:50",
     ),
+    Option(
+        names=("--verify",),
+        field="verify",
+        value="cpu[=TOLERANCE]",
+        read=values.read_verify,
+        help="compute it again on the CPU, and say how far the results are apart",
+    ),
 )
 
 _NOT_YET = (
@@ -287,7 +314,6 @@ _NOT_YET = (
     "--engine",
     "--env",
     "--hosts",
-    "--verify",
     "--with",
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import keyword
+import math
 import re
 from dataclasses import dataclass
 
@@ -41,6 +42,36 @@ class After:
 
     run: str
     whatever: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verify:
+    """That a cell is computed again on the CPU, and both are compared.
+
+    Attributes
+    ----------
+    tolerance
+        The largest relative difference of floating numbers; None goes by their type.
+    """
+
+    tolerance: float | None = None
+
+
+def read_verify(text: str) -> Verify:
+    """Return with what a cell is compared."""
+    device, equals, number = text.partition("=")
+    remedy = "Write --verify cpu, or with what is allowed --verify cpu=1e-3."
+    if device != "cpu":
+        raise Unreadable("a cell can be compared with the CPU alone", remedy)
+    if not equals:
+        return Verify()
+    try:
+        tolerance = float(number)
+    except ValueError:
+        tolerance = math.nan
+    if not (number.isascii() and 0 <= tolerance < 1):
+        raise Unreadable("what is allowed is a number from 0 to below 1", remedy)
+    return Verify(tolerance=tolerance)
 
 
 def read_most(text: str) -> int:

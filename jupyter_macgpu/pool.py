@@ -188,6 +188,11 @@ class Pool:
         self.statuses.look(self.fleet.hosts)
         return {key for host in self.fleet.hosts for key in self.statuses.status(host).labels}
 
+    def labels_of(self, name: str) -> Mapping[str, str]:
+        """Return what is known of a host's labels; none of one that the fleet no longer has."""
+        host = next((host for host in self.fleet.hosts if host.name == name), None)
+        return {} if host is None else self.statuses.status(host).labels
+
     def ask(self, hosts: Sequence[Host], patience: float = _ALL) -> dict[str, Answer]:
         """Ask hosts at once, and return the answers of `patience` seconds, errors included."""
         answers = self._scouts.answers(hosts, fresh=patience)

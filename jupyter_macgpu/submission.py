@@ -54,7 +54,8 @@ def submission(
         As `variables` says.
     """
     described = _description(cell, inputs, options, session.host, limits)
-    description = json.dumps({**described, "stdin": not job.get("detach")})
+    can_ask = not (job.get("detach") or job.get("own"))
+    description = json.dumps({**described, "stdin": can_ask})
     raw = [buffer.raw() for buffer in inputs.capture.buffers]
     pieces = bundle.pack([description.encode(), inputs.capture.stream, *raw])
     message = m.Submit(
@@ -113,6 +114,8 @@ def _description(
         "host": host.name,
         # Of a host of data only no widget is shown, and its libraries are to know.
         "parent": cell.request if host.trust == "full" else "",
+        "cpu": options.cpu,
+        "compared": options.verify is not None,
         "after": cell.after,
         "program": None if cell.program is None else _told(cell.program),
     }

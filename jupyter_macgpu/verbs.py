@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .scheduling.selectors import Selector
 
 #: Options of cells that mean nothing where there is no notebook.
-_OF_NOTEBOOKS = frozenset({"inputs", "outputs", "again", "dry_run", "sweep", "most"})
+_OF_NOTEBOOKS = frozenset({"inputs", "outputs", "again", "dry_run", "sweep", "most", "verify"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .binding import Result as Result
 from .binding import bind
@@ -55,6 +55,19 @@ if TYPE_CHECKING:
 _LEAST_WAIT = 1.0
 
 
+class Second(Protocol):
+    """Runs a cell once more when it has ended, and says how that compares."""
+
+    def begin(
+        self, outcome: Outcome, inputs: Inputs, session: Session, limits: Mapping[str, int]
+    ) -> Callable[[Result], Result]:
+        """Run it, before what the first run changed is bound.
+
+        Nothing is raised. What is returned is called with the first run's result, when that is
+        bound.
+        """
+
+
 def run_cell(
     cell: Cell,
     namespace: dict[str, Any],
@@ -68,6 +81,7 @@ def run_cell(
     limits: Mapping[str, int],
     job: Mapping[str, Any] = MappingProxyType({}),
     steps: Steps | None = None,
+    second: Second | None = None,
 ) -> Result:
     """Run one cell on a host of the fleet, show what it shows, bind what it binds.
 
@@ -85,6 +99,8 @@ def run_cell(
         What it asks for of others, such as which runs it follows; see `mac.jobs`.
     steps
         Told how far the run is.
+    second
+        Runs it once more and compares; None does not.
 
     Raises
     ------
@@ -100,10 +116,8 @@ def run_cell(
         If somebody detached the run meanwhile: it goes on.
     """
     inputs = _captured(cell, namespace, options, steps := steps or Steps())  # 1 capture
-    run = new_run()
-    with _placed(cell, inputs, options, run, pool, show, interrupts) as place:  # 2 place
-        session = place.session
-        placed(session)
+    with _placed(cell, inputs, options, run := new_run(), pool, show, interrupts) as place:
+        placed(session := place.session)  # 2 place
         mind_devices(inputs, namespace, session, show)
         put_files(options, session, show, interrupts)
         submission = make_submission(
@@ -122,14 +136,17 @@ def run_cell(
     with _let_go(lambda run: handed(run, session, cell, inputs, namespace, own=False)):
         execution = Execution(session.link, run, show, interrupts, submission, steps=steps)
         outcome = driven(execution, session.link, show, interrupts)
+    judge = second.begin(outcome, inputs, session, limits) if second else None
     result = _bound(outcome, inputs, namespace, session.host, cell)  # 5 publish
     collected(session.link, outcome)
-    return result
+    return judge(result) if judge else result
 
 
 def _captured(cell: Cell, namespace: dict[str, Any], options: CellOptions, steps: Steps) -> Inputs:
     inputs = read(cell, namespace, options)
     inputs.mind_retry(options.retry)
+    if options.verify:
+        inputs.mind_verify()
     steps.over("capture")
     return inputs
 

@@ -10,7 +10,7 @@ import pytest
 
 from jupyter_macgpu import options, verbs, verbtable
 from jupyter_macgpu.options import CellOptions, parse_cell
-from jupyter_macgpu.optionvalues import After, Liking
+from jupyter_macgpu.optionvalues import After, Liking, Verify
 from jupyter_macgpu.scheduling.selectors import parse_selector
 from jupyter_macgpu.scheduling.taints import Toleration
 from jupyter_macgpu.verbs import Command, parse_arguments, parse_verb
@@ -50,6 +50,9 @@ GOOD_LINES = {
         on="gpu-type=metal,chip in (m2-ultra, m3-ultra)"
     ),
     "--profile train --mem 24GB": CellOptions(profile="train", mem=24 * 10**9),
+    "--verify cpu": CellOptions(verify=Verify()),
+    "--verify cpu=1e-3": CellOptions(verify=Verify(tolerance=0.001)),
+    "--verify=cpu=0": CellOptions(verify=Verify(tolerance=0.0)),
     "--priority -3": CellOptions(priority=-3),
     "--priority=+2": CellOptions(priority=2),
     "--mem=1.5GiB": CellOptions(mem=3 * 2**29),
@@ -75,6 +78,15 @@ def test_a_good_line_is_read(line: str) -> None:
 
 #: line -> what the answer must name: the mistake, and then the way out.
 BAD_LINES = {
+    "--verify": ("--verify has no value", "--verify cpu[=TOLERANCE]"),
+    "--verify mps": ("can be compared with the CPU alone", "--verify cpu=1e-3"),
+    "--verify cpu=much": ("a number from 0 to below 1", "--verify cpu=1e-3"),
+    "--verify cpu=1": ("a number from 0 to below 1", "--verify cpu=1e-3"),
+    "--verify cpu=nan": ("a number from 0 to below 1", "--verify cpu=1e-3"),
+    "--verify cpu=-1e-3": ("a number from 0 to below 1", "--verify cpu=1e-3"),
+    "--verify cpu --cpu": ("it runs there already", "Leave out one of the two"),
+    "--verify cpu --detach": ("nobody waits for it", "Leave out --detach"),
+    "--verify cpu --sweep a=1,2": ("nobody waits for it", "Leave out --sweep"),
     "--detch": ("--detch is not an option", "Did you mean --detach?"),
     "--sweeep": ("--sweeep is not an option", "Did you mean --sweep?"),
     "--after any:": ("this is no run", "--after RUN"),
@@ -163,7 +175,7 @@ def test_a_bad_line_is_answered_with_the_mistake_and_the_way_out(line: str) -> N
 
 LATER = """
     --env --with --at
-    --hosts --engine --verify
+    --hosts --engine
     """.split()
 
 

@@ -52,6 +52,10 @@ class Cell:
         What the notebook calls this machine.
     program
         What is run instead of a cell; None runs the cell.
+    cpu
+        Whether it goes without a GPU.
+    is_compared
+        Whether the run is compared with another one of the same cell; see `checking`.
     after
         Id of the run that came before this one, where the namespace stays here from one run to
         the next and nothing of it travels; the empty text for the first of them. None is a
@@ -75,6 +79,8 @@ class Cell:
     parent: str
     host: str
     program: Program | None
+    cpu: bool
+    is_compared: bool
     after: str | None
     stream: memoryview = field(repr=False)
     buffers: tuple[memoryview, ...] = field(repr=False)
@@ -119,6 +125,8 @@ def _described(said: dict[str, Any], stream: memoryview, buffers: tuple[memoryvi
         parent=str(said.get("parent") or ""),
         host=said.get("host") or "the worker",
         program=read_program(said["program"]) if said.get("program") else None,
+        cpu=bool(said.get("cpu")),
+        is_compared=bool(said.get("compared")),
         after=said.get("after"),
         stream=stream,
         buffers=buffers,

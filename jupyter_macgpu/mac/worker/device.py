@@ -27,10 +27,15 @@ def gpu_never_used() -> bool:
     """Say whether this machine has a GPU and nothing in this process has computed on it."""
     if not hardware.gpu_device():
         return False
-    torch, mlx = sys.modules.get("torch"), sys.modules.get("mlx.core")
-    if torch is not None:
-        if torch.backends.mps.is_available() and torch.mps.driver_allocated_memory() > 0:
-            return False
-        if torch.cuda.is_initialized() and torch.cuda.max_memory_allocated() > 0:
-            return False
-    return mlx is None or mlx.get_peak_memory() == 0
+    mlx = sys.modules.get("mlx.core")
+    return not torch_used_gpu() and (mlx is None or mlx.get_peak_memory() == 0)
+
+
+def torch_used_gpu() -> bool:
+    """Say whether PyTorch has computed on a GPU in this process."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return False
+    if torch.backends.mps.is_available() and torch.mps.driver_allocated_memory() > 0:
+        return True
+    return bool(torch.cuda.is_initialized() and torch.cuda.max_memory_allocated() > 0)

@@ -15,6 +15,7 @@ from ...wire import content as wire_content
 from ...wire.usage import KEY
 from ...wire.values.receive import InputNotLoadable, Received, nothing_received, receive
 from .cell import Cell, open_cell
+from .checking import Check
 from .device import default_device, gpu_never_used
 from .display import ResultHook, as_json
 from .keeping import lent
@@ -97,7 +98,13 @@ class Executor:
         if cell.program is not None:
             self._run_program(cell, cell.program, times)
             return
-        with _environment(cell.environ), self._device(cell), lent(self.shell.user_ns, left):
+        check = Check(cell)
+        with (
+            _environment(cell.environ),
+            self._device(cell),
+            lent(self.shell.user_ns, left),
+            check.watch(),
+        ):
             self.asking.allow(cell.can_ask)
             outcome = await self.shell.run_user_cell(
                 cell.source, cell.code, cell.execution_count, cell.cell_id, headed=cell.headed
@@ -106,7 +113,7 @@ class Executor:
         self._leave_if_forked()
         self.shell.last_run = message.run
         times.append(time.perf_counter())
-        self._return(message.run, cell, received, outcome, times)
+        self._return(message.run, cell, received, outcome, times, check.told())
 
     def _run_program(self, cell: Cell, program: Program, times: list[float]) -> None:
         try:
@@ -155,6 +162,7 @@ class Executor:
         received: Received,
         outcome: ExecutionResult,
         times: list[float],
+        told: dict[str, Any],
     ) -> None:
         value: object = outcome.result
         error = self._error(outcome)
@@ -176,7 +184,7 @@ class Executor:
             outcome.result = outcome.error_in_exec = outcome.error_before_exec = None
         self.holdings.add(changes)
         times.append(time.perf_counter())
-        summary = self._summary(error, times) | _summary_of(changes)
+        summary = self._summary(error, times) | told | _summary_of(changes)
         if times[2] - times[1] > _LONG and gpu_never_used():
             summary["notes"].append("the GPU was not used")
         try:
@@ -247,7 +255,7 @@ class Executor:
             yield
             return
         # A text of its own: a cell's own `device = "cpu"` is another object.
-        device = bytes(default_device(), "ascii").decode()
+        device = bytes("cpu" if cell.cpu else default_device(), "ascii").decode()
         namespace["device"] = device
         yield
         if namespace.get("device") is device:
