@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
+
+from .wire import blobs, bundle
 
 if TYPE_CHECKING:
     from .wire import messages as m
@@ -43,10 +46,29 @@ class Submission:
         What is said; without the bundle.
     pieces
         The bundle: the cell's description and its inputs.
+    blobs
+        What belongs to it and is sent where the host does not hold it, by digest.
     """
 
     message: m.Submit
     pieces: list[memoryview] = field(repr=False)
+    blobs: Mapping[str, memoryview] = field(default_factory=dict, repr=False)
+
+    def whole(self) -> Submission:
+        """Return it with its blobs in the bundle, as hosts want it that know no blobs."""
+        if not self.blobs:
+            return self
+        parts = bundle.unpack(memoryview(b"".join(self.pieces)))
+        pieces = bundle.pack(blobs.joined(parts, self.blobs.__getitem__))
+        size, digest = bundle.size_of(pieces), bundle.digest_of(pieces)
+        message = replace(self.message, size=size, digest=digest, blobs={})
+        return Submission(message=message, pieces=pieces)
+
+    def copied(self) -> Submission:
+        """Return it with bytes of its own: the notebook's may change meanwhile."""
+        pieces = [memoryview(b"".join(self.pieces))]
+        own = {name: memoryview(bytes(view)) for name, view in self.blobs.items()}
+        return replace(self, pieces=pieces, blobs=own)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

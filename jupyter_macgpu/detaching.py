@@ -115,7 +115,7 @@ def detach(cell: Cell, options: CellOptions, desk: Desk, *, group: str = "") -> 
     run = Run(home, name, session.host, name=options.name or "", handed=kept, row=row)
     elsewhere = [pair for pair in before if pair not in here]
     if elsewhere:
-        whole = replace(submission, pieces=[memoryview(bytes(p)) for p in submission.pieces])
+        whole = submission.copied()
         run.errand = Errand(elsewhere, lambda: _send(run, whole, session, desk))
     else:
         _send(run, submission, session, desk)

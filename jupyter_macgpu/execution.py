@@ -18,7 +18,7 @@ from .conversation import Show as Show
 from .conversation import Submission as Submission
 from .declined import refusal_of
 from .fetching import SILENCE, bring
-from .sending import Upload
+from .shipping import Shipping
 from .steps import Steps
 from .wire import messages as m
 from .wire.errors import (
@@ -57,9 +57,6 @@ _FAULTS = 5
 #: Refused logins of one run's host after which it is not asked again: some hosts shut out an
 #: address that is refused often.
 _REFUSALS = 1
-#: Bytes of inputs up to which they travel inside the first message. What is larger is sent in
-#: parts, between which an interrupt finds its way on a slow link.
-_INLINE = 64 * 1024
 
 
 class Execution:
@@ -99,13 +96,13 @@ class Execution:
         self._link = link
         self._show = show
         self._interrupts = interrupts
-        self._submission = submission
         self._watch = watch
         self._steps = steps or Steps()
+        self._submission = submission
+        self._shipping = None if submission is None else Shipping(link, submission, self._steps)
         self._epoch = 1
         self._digest = OutputDigest()
         self._reserved: tuple[str, str] | None = None
-        self._upload: Upload | None = None
         self._shown_to = 0
         self._asked_until = 0
         self._asking = 0
@@ -166,33 +163,20 @@ class Execution:
                 lost_at = lost_at or time.monotonic()
                 self._pause(error, lost_at)
             finally:
-                self._end_upload()
+                if self._shipping is not None:
+                    self._shipping.close()
 
     # Beginning, once and again.
 
     def _begin(self, first: bool) -> None:
         hello = self._link.connect()
-        if first and self._submission is not None:
+        if first and self._shipping is not None:
             self._reserved = (hello.boot, hello.store)
-            self._submit()
+            self._shipping.begin()
         else:
             self._reserved = self._reserved or (hello.boot, hello.store)
             self._attaching = True
             self._link.say(m.Attach(run=self.run, offset=self.offset, watch=self._watch))
-
-    def _submit(self) -> None:
-        assert self._submission is not None
-        message, pieces = self._submission.message, self._submission.pieces
-        self._steps.shipped = message.size
-        self._steps.over("place")
-        if message.size <= _INLINE:
-            whole = b"".join(pieces)
-            message = replace(message, buffers=(whole,))
-            self._steps.over("ship")
-        else:
-            self._end_upload()
-            self._upload = Upload(self._link, f"in:{self.run}", pieces)
-        self._link.say(message)
 
     def _pause(self, error: MacGPUError, lost_at: float) -> None:
         away = time.monotonic() - lost_at
@@ -212,7 +196,8 @@ class Execution:
     def _follow(self, heed: Callable[[m.Message], T | None]) -> T:
         while True:
             self._obey_interrupts()
-            message = self._link.listen(0.0 if self._push() else BLINK)
+            more = self._shipping is not None and self._shipping.push()
+            message = self._link.listen(0.0 if more else BLINK)
             if message is None:
                 self._acknowledge()  # on a slow link less is under way than we wait for
                 self._steps.tick()
@@ -235,9 +220,8 @@ class Execution:
             self._take_state(message)
         elif isinstance(message, m.End) and message.run == self.run:
             return self._take_end(message)
-        elif isinstance(message, m.Credit) and self._upload is not None:
-            self._upload.credit(message, time.monotonic())
-            self._steps.moved("ship", *self._upload.moved)
+        elif isinstance(message, (m.Credit, m.Missing)) and self._shipping is not None:
+            self._shipping.heed(message)
         elif isinstance(message, m.Refused) and message.subject == self.run:
             self._take_refusal(message)
         return None
@@ -277,6 +261,8 @@ class Execution:
         if "asking" in state.detail:
             self._asking = int(state.detail["asking"])
             self._answer_again()
+        if self._shipping is not None and state.state != "receiving":
+            self._shipping.arrived()
         if state.state == "started" and "wait" not in self._steps.took:
             self._steps.over("wait")
         self._show.state(state)
@@ -312,7 +298,7 @@ class Execution:
     def _unknown(self) -> None:
         hello = self._link.connect()
         assert self._reserved is not None
-        if self._submission is None:
+        if self._shipping is None or self._submission is None:
             raise RunRefused(
                 f"{self._link.host} does not know run {self.run[:8]}.",
                 known="It may have been removed, or be on another host.",
@@ -327,7 +313,7 @@ class Execution:
                 known="It may have run in part before that. It was not repeated.",
             )
         # The same boot and store that would know the run if it had arrived: it never did.
-        self._submit()
+        self._shipping.begin()
 
     def _answer(self, output: m.Output) -> None:
         mark = int(output.content.get("mark", 0))
@@ -363,21 +349,6 @@ class Execution:
                 next=f"Make room on {self._link.host}; then %macgpu attach {self.run[:8]} says how "
                 "it ended.",
             )
-
-    def _push(self) -> bool:
-        """Send a bit of the inputs; say whether more of them could be sent now."""
-        if self._upload is None:
-            return False
-        more = self._upload.push(time.monotonic())
-        if self._upload.done:
-            self._steps.over("ship")
-            self._end_upload()
-        return more
-
-    def _end_upload(self) -> None:
-        if self._upload is not None:
-            self._upload.close()
-            self._upload = None
 
     def _mind_the_silence(self) -> None:
         silent = time.monotonic() - self._link.heard

@@ -16,7 +16,7 @@ from .wire.errors import ALL_KEPT, NOTHING_SENT, ConnectionLost, TransportError
 from .wire.plain import plain_line, plain_values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from .transport.base import Channel, Transport
 
@@ -29,6 +29,8 @@ _ATTEMPTS = 3
 _STALE = 20.0
 #: Seconds that such a trial may take.
 _TRIAL = 2.0
+#: Blobs of a host that are remembered.
+_HELD = 4096
 
 
 class Unheard(TransportError):
@@ -68,6 +70,8 @@ class Link:
         self._mentioned = b""
         self._pid = os.getpid()
         self._lock = threading.RLock()
+        #: Digests of blobs that the host held when it was last told of them.
+        self.held: dict[str, None] = {}
         #: When the last byte came, and when there last was a use for it; `time.monotonic`.
         self.heard = self.used = 0.0
         #: When `hello` came; `time.monotonic`.
@@ -198,6 +202,14 @@ class Link:
         self.connect()
         self.say(message)
         return self.await_message(wanted, patience)
+
+    def holds(self, digests: Iterable[str]) -> None:
+        """Note blobs that the host holds now; the oldest ones are forgotten."""
+        for digest in digests:
+            self.held.pop(digest, None)
+            self.held[digest] = None
+        while len(self.held) > _HELD:
+            del self.held[next(iter(self.held))]
 
     def close(self) -> None:
         """Close the connection, if this process opened it."""

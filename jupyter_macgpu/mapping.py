@@ -260,8 +260,7 @@ class _Work:
             limits=at.limits,
         )
         # Arguments may change here while they are on their way.
-        pieces = [memoryview(b"".join(made.pieces))]
-        submission = Submission(message=made.message, pieces=pieces)
+        submission = made.copied()
         at.record(submission.message, station.host.name)
         thread = threading.Thread(target=self._drive, args=(item, submission), daemon=True)
         self._threads = [old for old in self._threads if old.is_alive()]

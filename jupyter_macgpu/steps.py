@@ -33,15 +33,16 @@ class Steps:
     ----------
     took
         Seconds by step, of those that are over.
-    shipped, returned
-        Bytes that went there and came back; 0 before that is known.
+    shipped, reused, returned
+        Bytes that went there, that did not have to because they were there, and that came back;
+        0 before that is known.
     """
 
     def __init__(
         self, watcher: Watcher | None = None, clock: Callable[[], float] = time.perf_counter
     ) -> None:
         self.took: dict[str, float] = {}
-        self.shipped = self.returned = 0
+        self.shipped = self.reused = self.returned = 0
         self._watcher = watcher
         self._clock = clock
         self._since = clock()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .execution import Submission
 from .variables import variables
-from .wire import bundle
+from .wire import blobs, bundle
 from .wire import messages as m
 from .wire.values.remote import RemoteValue
 
@@ -54,10 +54,10 @@ def submission(
         As `variables` says.
     """
     described = _description(cell, inputs, options, session.host, limits)
-    can_ask = not (job.get("detach") or job.get("own"))
-    description = json.dumps({**described, "stdin": can_ask})
+    described["stdin"] = not (job.get("detach") or job.get("own"))
     raw = [buffer.raw() for buffer in inputs.capture.buffers]
-    pieces = bundle.pack([description.encode(), inputs.capture.stream, *raw])
+    described, left, apart = blobs.parted(described, raw)
+    pieces = bundle.pack([json.dumps(described).encode(), inputs.capture.stream, *left])
     message = m.Submit(
         run=run,
         epoch=1,
@@ -68,8 +68,9 @@ def submission(
         origin=origin_of(cell, notebook),
         options=run_options(options) | dict(job),
         rank=dict(rank),
+        blobs={name: view.nbytes for name, view in apart.items()},
     )
-    return Submission(message=message, pieces=pieces)
+    return Submission(message=message, pieces=pieces, blobs=apart)
 
 
 def new_run() -> str:

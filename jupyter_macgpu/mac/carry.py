@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from ..wire import messages as m
 from . import backlog, streams
 from . import effects as e
+from .blobs import Blobs
+from .intake import Intake
 from .journal import Journal, RunLog
 from .journals import Journals
 from .lanes import Lanes
@@ -47,6 +49,8 @@ class Carrier:
         Who is connected, by number; the living workers, by session.
     journals, bundles
         Output on the disk; inputs that no worker has yet, by run.
+    blobs
+        What is kept of inputs, so that it need not be sent again.
     backlog
         What the disk did not take.
     """
@@ -66,7 +70,9 @@ class Carrier:
         self.journals = Journals(place)
         self.bundles: dict[str, m.Buffers] = {}
         self.files = Transfers(place)
-        self.lanes = Lanes(self.clients, self.files, self._uploaded)
+        self.blobs = Blobs(place, now)
+        self.intake = Intake(place, self.blobs, self._uploaded)
+        self.lanes = Lanes(self.clients, self.files, self.intake.over)
         self.log = RunLog(place.log)
         self.backlog = backlog.Backlog()
         self.leaving = False
@@ -87,6 +93,7 @@ class Carrier:
         """Try again what the disk did not take; when all of it is done, let everybody go on."""
         if not self.backlog:
             return
+        self.blobs.make_room(0)
         waiting = self.backlog.take()
         try:
             self._carry(waiting)
@@ -142,7 +149,7 @@ class Carrier:
 
     def submit(self, client: Client, message: m.Submit, now: float) -> None:
         """Take a submission; a disk that cannot keep it refuses it whole."""
-        if message.run not in self.mind.runs and (problem := self._full(message.size)):
+        if message.run not in self.mind.runs and (problem := self._full(message)):
             self._refuse(client.number, message.run, problem)
             return
         self._frame = client.endpoint.connection.frame
@@ -164,10 +171,11 @@ class Carrier:
             self.carry(self.mind.forget(run, self.now()))
             self._refuse(client, run, f"the run could not be written down: {error}")
 
-    def _full(self, size: int) -> str:
+    def _full(self, message: m.Submit) -> str:
         if self.backlog:
             return f"its disk takes nothing now ({self.backlog.trouble}): {self.place.root}"
-        return self.place.full(size)
+        size = self.blobs.lacking(self._folder(message.session), message.blobs)
+        return self.blobs.make_room(message.size + size)
 
     def _refuse(self, client: int, run: str, text: str) -> None:
         refused = m.Refused(about="submit", subject=run, reason="disk", text=text)
@@ -176,6 +184,7 @@ class Carrier:
     def tidy(self) -> None:
         """Close the journals that nobody writes or reads; delete folders that nobody uses."""
         self.files.tidy({self._folder(session) for session in self.workers})
+        self.blobs.tidy()
         self.journals.settle({run.run for run in self.mind.jobs()}, self.now())
         read = {run for client in self.clients.values() for run in client.streams.followers}
         self.journals.tidy(read)
@@ -194,10 +203,10 @@ class Carrier:
         """Return a run's journal, opened once."""
         return self.journals.get(run)
 
-    def _uploaded(self, run: str, now: float, problem: str) -> None:
+    def _uploaded(self, run: str, problem: str) -> None:
         known = self.mind.runs.get(run)
         client = known.detail.get("from", -1) if known is not None else -1
-        self._begin(client, run, self.mind.uploaded(run, now, problem))
+        self._begin(client, run, self.mind.uploaded(run, self.now(), problem))
 
     # One method an effect.
 
@@ -222,6 +231,7 @@ class Carrier:
             self.bundles[effect.submit.run] = effect.submit.buffers
 
     def _copysubmit(self, effect: e.CopySubmit) -> None:
+        self.blobs.copy(effect.source, effect.run)
         self.journals.copy(effect.run, effect.source, effect.options)
 
     def _append(self, effect: e.Append) -> None:
@@ -272,9 +282,8 @@ class Carrier:
             )
         )
         self.bundles.pop(effect.run, None)
+        self.intake.forget(effect.run)
         for client in self.clients.values():
-            if (upload := client.streams.incoming.pop(f"in:{effect.run}", None)) is not None:
-                upload.close()
             follower, epoch = client.streams.followers.get(effect.run, (None, 0))
             if follower is not None and not client.endpoint.congested and follower.ended(end):
                 if epoch == end.epoch:
@@ -284,14 +293,7 @@ class Carrier:
                 client.endpoint.flush()
 
     def _receive(self, effect: e.Receive) -> None:
-        client = self.clients[effect.client]
-        path = self.place.inputs(effect.run)
-        stream = f"in:{effect.run}"
-        client.streams.taken.pop(stream, None)
-        try:
-            client.streams.incoming[stream] = streams.Incoming(path, effect.size, effect.digest)
-        except OSError as error:
-            self._uploaded(effect.run, self.now(), f"the inputs could not be written: {error}")
+        self.intake.begin(self.clients[effect.client], effect)
 
     def _follow(self, effect: e.Follow) -> None:
         client = self.clients.get(effect.client)
@@ -348,22 +350,15 @@ class Carrier:
         run, worker = self.mind.runs.get(effect.run), self.workers.get(effect.session)
         if run is None or run.state != "started" or worker is None:
             return  # it ended while the record of its start waited for the disk
-        buffers, path, size = self.bundles.pop(effect.run, None), "", 0
-        if buffers is None:
-            file = self.place.inputs(effect.run)
-            if file.exists():
-                path, size = str(file), file.stat().st_size
-            else:
-                buffers = self.journal(effect.run).first().buffers
+        apart = worker.hello is not None and "blobs" in worker.hello.capabilities
+        inputs = self.journals.given(run, self.bundles.pop(effect.run, None), apart=apart)
         self.files.begin(self._folder(effect.session))
         worker.send(
             m.Execute(
                 run=effect.run,
                 epoch=effect.epoch,
-                path=path,
-                size=size,
                 options=effect.options,
-                buffers=buffers or (),
+                **inputs,
             )
         )
         # At once: the cell waits for nothing that is still to be said to others.
@@ -383,6 +378,8 @@ class Carrier:
         place = self.place
         place.inputs(effect.run).unlink(missing_ok=True)
         place.result(effect.run).unlink(missing_ok=True)
+        self.intake.forget(effect.run)
+        self.blobs.give_back(effect.run)
         if effect.journal:
             self._unfollow(effect.run)
             self._told.pop(effect.run, None)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from .endpoint import Endpoint
     from .folder import Entry
+    from .several import Several
     from .streams import Follower, Incoming, Outgoing
 
 
@@ -22,7 +23,7 @@ class ClientStreams:
     def __init__(self) -> None:
         self.followers: dict[str, tuple[Follower, int]] = {}
         self.outgoing: dict[str, Outgoing] = {}
-        self.incoming: dict[str, Incoming] = {}
+        self.incoming: dict[str, Incoming | Several] = {}
         #: Bytes of a run's inputs that came from this client.
         self.taken: dict[str, int] = {}
         #: Lists of files that it has had some pages of.

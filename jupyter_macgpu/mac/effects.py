@@ -77,12 +77,20 @@ class Finish(Effect):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receive(Effect):
-    """Take a run's bundle from this client's `Part` messages."""
+    """Take a run's bundle, unless it is `inline`, and its blobs from this client's `Part` messages.
+
+    Sizes by digest, and numbers of those that come unasked, are as in `Submit`; `folder` is the
+    one that the blobs are kept for.
+    """
 
     client: int
     run: str
     size: int
     digest: str
+    inline: bool = False
+    blobs: dict[str, int] = field(default_factory=dict)
+    coming: list[int] = field(default_factory=list)
+    folder: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

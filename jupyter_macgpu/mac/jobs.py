@@ -97,6 +97,7 @@ def again(run: Run, now: float) -> Run:
         session=run.session,
         digest=run.digest,
         size=run.size,
+        blobs=run.blobs,
         origin=run.origin,
         options={**options, "retry_of": run.run},
         rank=run.rank,

@@ -8,17 +8,25 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ..wire import bundle
+from ..wire.errors import RemoteProtocolError
+from .blobs import with_blobs
 from .journal import Journal
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
+    from ..wire import messages as m
     from . import store
+    from .records import Run
 
+#: Bytes of a bundle that are written in one go.
+_CHUNK = 1024 * 1024
 #: Seconds between two times that the output of runs which nobody waits for is brought to the disk.
 _SETTLE_EVERY = 5.0
 #: What may stand in a file's name: a run's id or an operation's.
@@ -65,18 +73,80 @@ class Journals:
         self._open[run] = file = Journal(path, run, fd)
         return file
 
-    def stored(self, subject: str, what: str) -> tuple[Path | memoryview | None, int]:
+    def stored(self, subject: str, what: str) -> tuple[Path | bundle.Pieces | None, int]:
         """Return where a run's or an operation's ``inputs`` or ``result`` are, and their size."""
         place = self._place
         if not NAME.fullmatch(subject) or what not in ("result", "inputs"):
             return None, 0
-        path = {"result": place.result, "inputs": place.inputs}[what](subject)
+        if what == "inputs":
+            return self._inputs(subject)
+        path = place.result(subject)
+        return (path, path.stat().st_size) if path.exists() else (None, 0)
+
+    def _inputs(self, run: str) -> tuple[Path | bundle.Pieces | None, int]:
+        path = self._place.inputs(run)
+        if self._place.lent(run).exists():
+            with contextlib.suppress(OSError, RemoteProtocolError):
+                whole = self.whole(run)
+                return whole, whole.size
+            return None, 0
         if path.exists():
             return path, path.stat().st_size
-        if what == "inputs" and place.journal(subject).exists():
-            whole = b"".join(self.get(subject).first().buffers)
-            return (memoryview(whole), len(whole)) if whole else (None, 0)
+        if self._place.journal(run).exists():
+            inline = self.get(run).first().buffers
+            return (whole := bundle.Pieces([memoryview(part) for part in inline])), whole.size
         return None, 0
+
+    def given(self, run: Run, buffers: m.Buffers | None, *, apart: bool) -> dict[str, Any]:
+        """Return where a worker finds a run's inputs, as `Execute` has it.
+
+        Parameters
+        ----------
+        buffers
+            The bundle, if it is in memory.
+        apart
+            Whether the worker knows blobs; an older one is given all in one file.
+
+        Raises
+        ------
+        OSError
+            If that file cannot be written.
+        """
+        file, folder = self._place.inputs(run.run), ""
+        if run.blobs and self._place.lent(run.run).exists():
+            if apart:
+                folder = str(self._place.lent(run.run))
+            else:
+                self._join(run.run, file)
+                buffers = None
+        if buffers is None and file.exists():
+            return {"path": str(file), "size": file.stat().st_size, "blobs": folder}
+        if buffers is None:
+            buffers = self.get(run.run).first().buffers
+        return {"buffers": buffers, "blobs": folder}
+
+    def _join(self, run: str, file: Path) -> None:
+        """Put a run's blobs into its bundle, for good."""
+        whole, fresh = self.whole(run), file.with_suffix(".joined")
+        with fresh.open("wb", buffering=0) as target:
+            for at in range(0, whole.size, _CHUNK):
+                for view in whole.cut(at, min(_CHUNK, whole.size - at)):
+                    while view:
+                        view = view[target.write(view) :]
+        fresh.replace(file)
+        shutil.rmtree(self._place.lent(run))
+
+    def whole(self, run: str) -> bundle.Pieces:
+        """Return the bundle of a run that has blobs, with these in it.
+
+        Raises
+        ------
+        OSError, RemoteProtocolError
+            If something of it is not there.
+        """
+        path = self._place.inputs(run)
+        rest = path.read_bytes() if path.exists() else b"".join(self.get(run).first().buffers)
+        return with_blobs(memoryview(rest), self._place.lent(run))
 
     def keep(self, session: str, subject: str) -> None:
         """Take a result's file from the folder of a session's worker."""

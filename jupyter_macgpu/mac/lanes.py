@@ -30,14 +30,14 @@ class Lanes:
     files
         Takes the parts of a session's files.
     uploaded
-        Told when a run's inputs are here, or what is wrong with them: run, time, problem.
+        Told when a stream of a run's inputs is here, or what is wrong with it: stream, problem.
     """
 
     def __init__(
         self,
         clients: dict[int, Client],
         files: Transfers,
-        uploaded: Callable[[str, float, str], None],
+        uploaded: Callable[[str, str], None],
     ) -> None:
         self._clients = clients
         self._files = files
@@ -67,7 +67,7 @@ class Lanes:
                 if message.stream in on.incoming:
                     self._files.part(client, message)
             else:
-                self._part(client, message, now)
+                self._part(client, message)
 
     def _share(self, client: Client, stream: str) -> None:
         """Let a client bring parts of a stream that the one beside it asked for."""
@@ -77,7 +77,7 @@ class Lanes:
             if shared is not None and stream not in client.streams.outgoing:
                 client.streams.outgoing[stream] = shared
 
-    def _part(self, client: Client, message: m.Part, now: float) -> None:
+    def _part(self, client: Client, message: m.Part) -> None:
         owner = self._clients.get(client.beside) if client.beside else client
         incoming = owner.streams.incoming.get(message.stream) if owner is not None else None
         if owner is None or incoming is None:
@@ -93,7 +93,7 @@ class Lanes:
         client.endpoint.send(m.Credit(stream=message.stream, offset=taken))
         if problem or incoming.done:
             owner.streams.incoming.pop(message.stream).close()
-            self._uploaded(message.stream.removeprefix("in:"), now, problem)
+            self._uploaded(message.stream, problem)
 
 
 def _number(value: object) -> int:

@@ -30,6 +30,8 @@ class Run:
         Mark of the input request that nobody has answered yet, or 0.
     stopping
         Why the run is being stopped: ``""``, ``interrupt``, ``kill``, ``timeout``, ``memory``.
+    blobs
+        Bytes of its inputs beside its bundle of `size` bytes.
     ran
         Seconds that it ran, once it has ended; None if nobody saw all of it.
     """
@@ -38,6 +40,7 @@ class Run:
     session: str
     digest: str
     size: int
+    blobs: int = 0
     origin: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     rank: dict[str, Any] = field(default_factory=dict)
@@ -116,7 +119,7 @@ class Run:
             "origin": self.origin,
             "options": self.options,
             "rank": self.rank,
-        }
+        } | ({"blobs": self.blobs} if self.blobs else {})
 
     def listed(self, now: float, position: int | None) -> dict[str, Any]:
         """Return what a list of runs shows; ages in seconds."""
@@ -201,7 +204,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
         ("run", "session", "digest", "client", "notebook", "stopping", "state"), (str,)
     ),
     **dict.fromkeys(("origin", "options", "rank", "detail", "environment"), (dict,)),
-    **dict.fromkeys(("size", "epoch", "values"), (int,)),
+    **dict.fromkeys(("size", "blobs", "epoch", "values"), (int,)),
     "collected": (bool,),
     "took": (int, float),
     "at": (int, float),

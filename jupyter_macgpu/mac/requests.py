@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..wire import messages as m
+from ..wire.blobs import are_sound
 from ..wire.bundle import digest_of
 from ..wire.order import LEAST, MOST
 from . import effects as e
@@ -149,7 +150,7 @@ class Requests:
                 self._book.follow(client, run, 0)
         elif run.detail["from"] != client:
             # It connected again before we saw its first connection end.
-            self._receive(client, run)
+            self._receive(client, run, message)
 
     def _admit(self, client: int, message: m.Submit, now: float) -> None:
         inline = bool(message.buffers)
@@ -162,6 +163,7 @@ class Requests:
             session=message.session,
             digest=message.digest,
             size=message.size,
+            blobs=sum(message.blobs.values()),
             origin=message.origin,
             options=message.options,
             rank=message.rank,
@@ -171,16 +173,27 @@ class Requests:
         self._open_session(client, message)
         self._book.do(e.OpenJournal(submit=message))
         self._book.do(e.Log(entry=run.entry()))
-        if inline:
+        if inline and not message.blobs:
             self._book.accept(run, now, client)
         else:
-            self._receive(client, run)
+            self._receive(client, run, message)
 
-    def _receive(self, client: int, run: Run) -> None:
+    def _receive(self, client: int, run: Run, message: m.Submit) -> None:
         run.detail["from"] = client
         self._book.reservations.sent(run)
         self._book.follow(client, run, 0)
-        self._book.do(e.Receive(client=client, run=run.run, size=run.size, digest=run.digest))
+        self._book.do(
+            e.Receive(
+                client=client,
+                run=run.run,
+                size=run.size,
+                digest=run.digest,
+                inline=bool(message.buffers),
+                blobs=message.blobs,
+                coming=message.coming,
+                folder=self._book.sessions[run.session].folder,
+            )
+        )
 
     def _open_session(self, client: int, message: m.Submit) -> None:
         if message.session in self._book.sessions:
@@ -264,7 +277,8 @@ class Requests:
         if run is not None and not run.live and not run.collected:
             run.collected = True
             self._book.do(e.Log(entry={"run": run.run, "collected": True}))
-            if (run.size > m.INLINE or run.detail.get("file")) and not message.keep:
+            is_file = run.size > m.INLINE or run.blobs or run.detail.get("file")
+            if is_file and not message.keep:
                 self._book.do(e.Forget(run=run.run))
 
     def _fetch(self, client: int, message: m.Fetch, _now: float) -> None:
@@ -356,6 +370,8 @@ def _flaw(message: m.Submit | m.Reserve) -> str:
         return "an id is 32 hexadecimal digits"
     if isinstance(message, m.Submit) and not 0 <= message.size <= _LARGEST:
         return "its size is no number of bytes"
+    if isinstance(message, m.Submit) and not are_sound(message.blobs, message.coming):
+        return "its blobs are no sizes by digest"
     for name in ("timeout", "wait"):
         if type(message.options.get(name, 0)) not in (int, float, type(None)):
             return f"{name} is a number of seconds"

@@ -69,6 +69,7 @@ class Server:
         self._hands = carry.Carrier(place, self.mind, self.now, self.start_worker)
         self.mind.restore(entries, self.now(), time.time())
         self._condition = Condition(place, self.mind, self.selector, self.now, self._hands.clients)
+        self._hands.blobs.sweep(self.mind.runs)
         self.do(self._condition.begin())
         self._adopt()
 
@@ -95,6 +96,7 @@ class Server:
         while not self._hands.leaving:
             starting = any(worker.hello is None for worker in self._hands.workers.values())
             patience = TICK_STARTING if starting else min(TICK, self._condition.sharing.patience)
+            patience = 0.0 if self._hands.intake.is_hashing else patience
             for key, events in self.selector.select(patience):
                 if key.fd in self.selector.get_map():
                     key.data(events)
@@ -341,6 +343,7 @@ class Server:
             self._hands.leaving = True
 
     def _flush(self) -> None:
+        self._hands.intake.turn()
         for worker in self._hands.workers.values():
             if worker.endpoint is not None:
                 worker.endpoint.flush()

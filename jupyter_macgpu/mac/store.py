@@ -72,9 +72,19 @@ class Store:
         """Return the file of a run's result that was too large for its journal."""
         return self.root / "runs" / f"{run}.result"
 
+    def lent(self, run: str) -> Path:
+        """Return the folder of a run's blobs, each by its digest; of ``""`` the one above."""
+        return self.root / "blobs" / "runs" / run
+
+    def kept(self, folder: str) -> Path:
+        """Return the folder of the blobs that are kept for a notebook; of ``""`` the one above."""
+        return self.root / "blobs" / "kept" / folder
+
     def settle(self, run: str) -> None:
-        """Bring the files beside a run's journal to the disk, and the names of all three."""
-        for path in (self.root / "runs", self.inputs(run), self.result(run)):
+        """Bring the files beside a run's journal to the disk, and the names of all of them."""
+        lent = self.lent(run)
+        blobs = [*lent.iterdir(), lent, lent.parent] if lent.exists() else []
+        for path in (*blobs, self.root / "runs", self.inputs(run), self.result(run)):
             try:
                 fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError:
@@ -124,7 +134,8 @@ class Store:
         PermissionError
             If one of them exists and is not ours alone.
         """
-        for path in (self.root, *(self.root / name for name in ("runs", "workers", "sessions"))):
+        names = ("runs", "workers", "sessions", "blobs", "blobs/runs", "blobs/kept")
+        for path in (self.root, *(self.root / name for name in names)):
             private(path)
 
     def sweep(self) -> None:

@@ -11,7 +11,7 @@ import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..wire import bulk, spread
+from ..wire import blobs, bulk, bundle, spread
 from ..wire import messages as m
 
 if TYPE_CHECKING:
@@ -80,16 +80,16 @@ class Follower:
 class _Source:
     """Stored bytes; a descriptor becomes its own, and is closed with the last of its readers."""
 
-    def __init__(self, source: Path | memoryview | int) -> None:
+    def __init__(self, source: Path | bundle.Pieces | int) -> None:
         self.readers = 1
-        self._memory = source if isinstance(source, memoryview) else None
+        self._memory = source if isinstance(source, bundle.Pieces) else None
         self._fd = -1
-        if not isinstance(source, memoryview):
+        if not isinstance(source, bundle.Pieces):
             self._fd = source if isinstance(source, int) else os.open(source, os.O_RDONLY)
 
-    def read(self, at: int, size: int) -> bytes | memoryview:
+    def read(self, at: int, size: int) -> bytes:
         if self._memory is not None:
-            return self._memory[at : at + size]
+            return b"".join(self._memory.cut(at, size))
         return os.pread(self._fd, size, at)
 
     def release(self) -> None:
@@ -110,7 +110,7 @@ class Outgoing:
         How many there are.
     """
 
-    def __init__(self, stream: str, source: Path | memoryview | int, total: int) -> None:
+    def __init__(self, stream: str, source: Path | bundle.Pieces | int, total: int) -> None:
         self.stream = stream
         self._source = _Source(source)
         self._ledger = spread.Ledger(total)
@@ -162,7 +162,7 @@ class Outgoing:
             self._lane.lose()
             self._source.release()
 
-    def _read(self, at: int, size: int) -> bytes | memoryview:
+    def _read(self, at: int, size: int) -> bytes:
         return self._source.read(at, size)
 
 
@@ -208,27 +208,35 @@ class Download(Outgoing):
         self.close()
         return m.Operated(operation=self._operation, detail=self._detail, **what)
 
-    def _read(self, at: int, size: int) -> bytes | memoryview:
+    def _read(self, at: int, size: int) -> bytes:
         data = super()._read(at, size)
         self._digest.update(data)
         return data
 
 
 class Incoming:
-    """Takes one run's bundle from a client's parts into a file."""
+    """Takes one run's bundle, or a blob, from a client's parts into a file.
+
+    Parameters
+    ----------
+    hashed
+        What hashes it; None is SHA-256.
+    """
 
     #: What its complaints call it.
     what = "the inputs"
     #: Whether its parts come over one channel.
     in_order = False
 
-    def __init__(self, path: Path, size: int, digest: str) -> None:
+    def __init__(
+        self, path: Path, size: int, digest: str, hashed: blobs.Digest | None = None
+    ) -> None:
         self._path = path
         # A name of its own: a client that connects again may send while its old bytes still come.
         self._partial = path.with_suffix(f".{secrets.token_hex(4)}")
         self._size = size
         self._expected = digest
-        self._digest = hashlib.sha256()
+        self._digest = hashed or hashlib.sha256()
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         self._fd = os.open(self._partial, flags, 0o600)
         self._arrivals = spread.Arrivals(size)

@@ -15,7 +15,7 @@ from .messages import Buffers, Message
 #: A field of `BULKY` longer than this as JSON, in bytes, travels in a buffer.
 SLIM = 16 * 1024
 #: The fields that may outgrow a head. (`content` is cut by its sender, see `content`.)
-BULKY = frozenset({"summary", "detail", "sample"})
+BULKY = frozenset({"summary", "detail", "sample", "blobs"})
 
 
 class _Field(NamedTuple):

@@ -57,6 +57,7 @@ SAYS: dict[tuple[str, str], set[str]] = {
         "comm",
         "telemetry",
         "withdrawn",
+        "missing",
     },
     ("supervisor", "worker"): _BOTH | {"execute", "input-reply", "operate", "noted", "comm"},
     ("worker", "supervisor"): _BOTH | {"event", "operated", "comm"},

@@ -21,6 +21,7 @@ from .looking import Watch as Watch
 from .message import MESSAGES as MESSAGES
 from .message import Buffers as Buffers
 from .message import Message as Message
+from .missing import Missing as Missing
 from .reserving import Release as Release
 from .reserving import Reserve as Reserve
 from .reserving import Reserved as Reserved
@@ -40,6 +41,7 @@ CAPABILITIES = (
     "watch",
     "reservations",
     "jobs",
+    "blobs",
 )
 #: A bundle of at most this many bytes travels inside the message that announces it.
 INLINE = 256 * 1024
@@ -133,6 +135,10 @@ class Submit(Message):
     size, digest
         Length in bytes and SHA-256 of the bundle: the cell's description and its inputs,
         in `buffers` if it is small, else in `Part` messages on the stream ``in:RUN``.
+    blobs, coming
+        Sizes in bytes by digest of the blobs that belong to it, see `blobs`; and the numbers of
+        those that follow on ``in:RUN`` unasked, in that order. What else the host lacks it asks
+        for (`Missing`).
     environment
         What the session's worker runs in; fixed at the session's first run.
     origin
@@ -154,6 +160,8 @@ class Submit(Message):
     origin: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     rank: dict[str, Any] = field(default_factory=dict)
+    blobs: dict[str, int] = field(default_factory=dict)
+    coming: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,13 +10,20 @@ from .message import Message
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execute(Message):
-    """Supervisor to worker: run this. The bundle is in `buffers` or in the file `path`."""
+    """Supervisor to worker: run this. The bundle is in `buffers` or in the file `path`.
+
+    Attributes
+    ----------
+    blobs
+        The folder where its blobs lie, each by its digest; empty if it has none.
+    """
 
     run: str
     epoch: int
     path: str = ""
     size: int = 0
     options: dict[str, Any] = field(default_factory=dict)
+    blobs: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

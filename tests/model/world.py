@@ -15,7 +15,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyter_macgpu import execution, fetching, interrupts, link, waiting
+from jupyter_macgpu import execution, fetching, interrupts, link, shipping, waiting
 from jupyter_macgpu.execution import Submission
 from jupyter_macgpu.mac import (
     carry,
@@ -312,7 +312,7 @@ def modelled(world: World) -> Iterator[None]:
         (bulk, "MIN_WINDOW", WINDOW),
         (bulk, "PART", PART),
         (execution, "_ACK_EVERY", ACK),
-        (execution, "_INLINE", INLINE),
+        (shipping, "INLINE", INLINE),
         (serve, "Worker", ModelWorker),
         (carry, "Carrier", ModelCarrier),
         (condition, "Probe", NoProbe),
@@ -321,7 +321,10 @@ def modelled(world: World) -> Iterator[None]:
         (journal, "os", Disk(world)),
         (stragglers, "reap", lambda _folder: 0),
         (store, "boot_id", lambda: f"boot-{world.boots}"),
-        *((module, "time", clock) for module in (execution, fetching, interrupts, link, waiting)),
+        *(
+            (module, "time", clock)
+            for module in (execution, fetching, interrupts, link, shipping, waiting)
+        ),
     ]
     before = [(module, name, getattr(module, name)) for module, name, _ in changes]
     for module, name, value in changes:

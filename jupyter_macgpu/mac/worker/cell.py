@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import mmap
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...wire import bundle
+from ...wire import blobs, bundle
 from ...wire.errors import RemoteProtocolError
 from ...wire.values.changes import CELL_LIMIT, VALUE_LIMIT, Limits
 from .program import Program, read_program
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ...wire.messages import Execute
 
 
@@ -96,12 +95,15 @@ def open_cell(message: Execute) -> Cell:
     OSError
         If its file cannot be read.
     """
+    folder = Path(message.blobs)
     data = _mapped(message.path) if message.path else memoryview(bytearray().join(message.buffers))
     parts = bundle.unpack(data)
     if len(parts) < 2:
         raise RemoteProtocolError("the bundle of a cell lacks its description or its inputs")
     try:
-        return _described(json.loads(str(parts[0], "utf-8")), parts[1], tuple(parts[2:]))
+        said = json.loads(str(parts[0], "utf-8"))
+        buffers = blobs.buffers_of(said, parts[2:], lambda digest: _mapped(folder / digest))
+        return _described(said, parts[1], tuple(buffers))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         text = f"a cell's description cannot be read: {type(error).__name__}: {error}"
         raise RemoteProtocolError(text) from None
