@@ -40,7 +40,7 @@ def list_runs(pool: Pool, notebook: str = "") -> list[dict[str, Any]]:
     return [known.shown() for known in runs.known_runs(pool, notebook)]
 
 
-RUN_COLUMNS = ("id", "name", "host", "state", "place", "starts", "after", "seconds", "notebook")
+RUN_COLUMNS = ("id", "name", "host", "state", "place", "starts", "after", "age", "notebook")
 
 
 def runs_table(rows: Sequence[dict[str, Any]]) -> str:
@@ -56,7 +56,7 @@ def _run_cells(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             "starts": "" if row["wait"] is None else f"in {span(row['wait'])}",
             "state": _state(row),
             "after": " ".join(run[:8] for run in row["after"]),
-            "seconds": f"{row['age'] or 0:.0f}",
+            "age": _ago(row["age"] or 0),
             "notebook": _short(row),
         }
         for row in rows

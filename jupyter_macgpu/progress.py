@@ -119,5 +119,10 @@ class Progress:
         return f"{to} {self._host}: {format_size(done)} of {format_size(total)}{rate}"
 
     def _running(self, now: float) -> str:
-        parts = [f"running on {self._host}: {lasting(float(int(now - self._since)))}"]
+        parts = [f"running on {self._host}: {_whole(now - self._since)}"]
         return ", ".join([*parts, *used(self._usage)])
+
+
+def _whole(seconds: float) -> str:
+    """Return how long it has taken so far; a figure that changes by seconds has no tenths."""
+    return f"{int(seconds)} s" if seconds < 120 else lasting(seconds)

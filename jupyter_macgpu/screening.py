@@ -45,7 +45,7 @@ _PAGE = (
     "img-src data:; font-src data:; style-src 'unsafe-inline'\">"
 )
 _FRAME = (
-    '<iframe sandbox="" referrerpolicy="no-referrer" '
+    '<iframe sandbox="" title="page without scripts" referrerpolicy="no-referrer" '
     'style="width:100%;height:400px;border:0" srcdoc="{}"></iframe>'
 )
 _DRAWING = '<img alt="drawing" src="data:image/svg+xml;base64,{}">'

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import html
+import re
 from typing import TYPE_CHECKING, Any
 
 from .wire.plain import plain_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+#: A number as these tables have it, with what it counts.
+_NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?(?: ?(?:%|s|min|h|d|[KMGT]?i?B))?")
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty: str) -> str:
@@ -25,14 +29,26 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty: str)
 
 
 def page_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
-    """Return rows as a table of a page; no text in it is HTML."""
-    head = "".join(f"<th>{html.escape(column)}</th>" for column in columns)
-    lines = [
-        "".join(f"<td>{html.escape(_text(row.get(column)))}</td>" for column in columns)
-        for row in rows
-    ]
+    """Return rows as a table of a page, numbers to the right; no text in it is HTML."""
+    cells = {column: [_text(row.get(column)) for row in rows] for column in columns}
+    sides = {column: _side(texts) for column, texts in cells.items()}
+    head = "".join(_cell("th", column, sides[column]) for column in columns)
+    lines = (
+        "".join(_cell("td", cells[column][at], sides[column]) for column in columns)
+        for at in range(len(rows))
+    )
     body = "".join(f"<tr>{line}</tr>" for line in lines)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _cell(tag: str, text: str, side: str) -> str:
+    # Front ends put text to the right, and leave only this style to pages of others.
+    return f'<{tag} style="text-align:{side}">{html.escape(text)}</{tag}>'
+
+
+def _side(texts: Sequence[str]) -> str:
+    told = [text for text in texts if text]
+    return "right" if told and all(map(_NUMBER.fullmatch, told)) else "left"
 
 
 def _text(value: object) -> str:

@@ -95,7 +95,7 @@ def test_a_page_stands_in_a_frame_where_nothing_runs(page: str) -> None:
     assert tags.texts == ""
     attributes = tags.found[0][1]
     assert attributes["sandbox"] == ""
-    assert set(attributes) == {"sandbox", "referrerpolicy", "style", "srcdoc"}
+    assert set(attributes) == {"sandbox", "title", "referrerpolicy", "style", "srcdoc"}
     assert (attributes["srcdoc"] or "").startswith('<meta http-equiv="Content-Security-Policy"')
     assert (attributes["srcdoc"] or "").endswith(page)
     assert metadata == {}

@@ -28,9 +28,9 @@ def test_a_long_run_says_where_and_how_long_and_changes_no_more_than_twice_a_sec
     line = Progress(0.0)
     line.placed("studio-1")
     line.started(0.5, Usage())
-    assert line.tick(2.1) == "running on studio-1: 1.0 s"
+    assert line.tick(2.1) == "running on studio-1: 1 s"
     assert line.tick(2.2) is None
-    assert line.started(3.6, BUSY) == "running on studio-1: 3.0 s, GPU 85% (peak 98%), 3 GiB peak"
+    assert line.started(3.6, BUSY) == "running on studio-1: 3 s, GPU 85% (peak 98%), 3 GiB peak"
     assert line.tick(3.9) is None
     assert line.ended(report(), 12.9) == "studio-1: 12.4 s, GPU 85% (peak 98%), 3 GiB peak"
 
@@ -41,7 +41,7 @@ def test_waiting_is_said_at_once_and_how_long_it_was_at_the_end() -> None:
     assert line.waiting("waiting, next in line", 1.0) is None
     assert line.tick(2.5) is None
     line.placed("studio-1")
-    assert line.started(5.0, Usage()) == "running on studio-1: 0.0 ms"
+    assert line.started(5.0, Usage()) == "running on studio-1: 0 s"
     assert line.ended(report(seconds=0.2, steps={"wait": 5.0}), 5.3) == (
         "studio-1: 0.2 s, GPU 85% (peak 98%), 3 GiB peak, waited 5 s"
     )
