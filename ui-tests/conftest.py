@@ -78,7 +78,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """Return what all pages share: the cache, so that a second page is there at once."""
-    made = browser.new_context(viewport={"width": 1200, "height": 900})
+    made = browser.new_context(viewport={"width": 1200, "height": 1400})
     yield made
     made.close()
 
