@@ -46,3 +46,10 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
     from .magic import unload
 
     unload(shell)
+
+
+def _jupyter_server_extension_points() -> list[dict[str, object]]:
+    """Name the extension of Jupyter's server. Called by it."""
+    from .server.app import MacGPUApp
+
+    return [{"module": "jupyter_macgpu", "app": MacGPUApp}]

@@ -228,6 +228,7 @@ class Monitor:
             status=status,
             hello=each.link.hello,
             said=dict(known.heard.said),
+            telemetry=known.heard.telemetry,
             is_connected=each.link.open,
             has_stopped=each.pace.has_stopped,
         )

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..scheduling.status import HostStatus, State
 from ..wire import messages as m
+from ..wire.telemetry import Telemetry
 from .hosts import Host
 
 
@@ -25,6 +26,8 @@ class Seen:
         What its supervisor said when it was connected to last; None if it never was.
     said
         The rest of what it tells: lanes, policy, GPU test, calibration.
+    telemetry
+        The last sample of its probe.
     is_connected
         Whether there is a connection now.
     has_stopped
@@ -38,5 +41,6 @@ class Seen:
     status: HostStatus
     hello: m.Hello | None = None
     said: Mapping[str, Any] = field(default_factory=dict)
+    telemetry: Telemetry = field(default_factory=Telemetry)
     is_connected: bool = False
     has_stopped: bool = False

@@ -26,9 +26,15 @@ class FleetFile:
     ----------
     places
         Returns the folders that count; those of this machine if not given.
+
+    Attributes
+    ----------
+    problem
+        What is wrong with the files as they are now; empty if they could be read.
     """
 
     def __init__(self, places: Callable[[], Places] = places_here) -> None:
+        self.problem = ""
         self._places = places
         self._fleet: Fleet | None = None
         self._stamp: tuple[object, ...] | None = None
@@ -51,13 +57,14 @@ class FleetFile:
         try:
             new = load_fleet(places=self._places())
         except FleetFileError as error:
+            self.problem = error.what
             if self._fleet is None:
                 raise
             self._stamp = stamp
             lines = error.what.splitlines()
             self._notice = "\n".join(["macgpu: the fleet is as it was before an edit.", *lines])
             return self._fleet
-        before, self._fleet, self._stamp = self._fleet, new, stamp
+        before, self._fleet, self._stamp, self.problem = self._fleet, new, stamp, ""
         self._notice = _told(before, new)
         return new
 

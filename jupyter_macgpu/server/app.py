@@ -1,0 +1,51 @@
+"""The extension: what Jupyter's server loads, and what can be configured of it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from jupyter_server.extension.application import ExtensionApp
+from traitlets import Float, Int
+
+from .handlers import BASE, ROUTES
+from .service import Service
+from .stream import Audience, Stream
+
+
+class MacGPUApp(ExtensionApp):
+    """The server half of the sidebar."""
+
+    name = "jupyter_macgpu"
+    load_other_extensions = True
+
+    sample_period = Float(
+        5.0,
+        min=1.0,
+        help="Seconds after which a Mac tells anew how it is, while somebody looks at the panel.",
+    ).tag(config=True)
+    threads = Int(
+        16,
+        min=1,
+        help="How many questions to Macs may be under way at the same time.",
+    ).tag(config=True)
+
+    def initialize_settings(self) -> None:
+        """Make the service; it reaches out to no host yet."""
+        service = Service(sample_period=self.sample_period)
+        self.settings |= {
+            "macgpu_service": service,
+            "macgpu_audience": Audience(service),
+            "macgpu_executor": ThreadPoolExecutor(self.threads, "macgpu-request"),
+        }
+
+    def initialize_handlers(self) -> None:
+        """Add the routes."""
+        self.handlers = [
+            (f"{BASE}stream", Stream),
+            *((f"{BASE}{pattern}", handler) for pattern, handler in ROUTES),
+        ]
+
+    async def stop_extension(self) -> None:
+        """Close all connections. Runs go on, on their hosts."""
+        self.settings["macgpu_executor"].shutdown(wait=False, cancel_futures=True)
+        self.settings["macgpu_service"].close()

@@ -1,0 +1,185 @@
+"""Runs whose output somebody looks at: each is followed once, whoever looks.
+
+A follower attaches as one who only watches: whoever drives the run goes on driving it. It has a
+thread, and a channel of its own on the connection to the host.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from ..declined import refusal_of
+from ..link import Unheard
+from ..wire import messages as m
+from ..wire.errors import MacGPUError, TransportError
+from .board import News
+from .refusals import told
+from .tail import Had, Tail
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ..fleet.hosts import Host
+    from ..link import Link
+    from ..lookout import Lookouts
+    from .rows import Row
+
+#: Seconds for which records are gathered before they are told.
+GATHER = 0.1
+#: Seconds of silence after which a host is asked whether it is there, and given up.
+ASK, SILENT = 10.0, 30.0
+#: Seconds before a lost connection is made anew: at first, and at most.
+SOON, LATER = 0.5, 15.0
+#: Runs that are followed at the same time.
+MOST = 64
+
+
+class _Follower:
+    """One run that is followed."""
+
+    def __init__(self, tail: Tail, host: Host) -> None:
+        self.tail = tail
+        self.host = host
+        self.users = 1
+        self.stopped = threading.Event()
+
+
+class Followers:
+    """All runs that are followed.
+
+    Parameters
+    ----------
+    lookouts
+        The ways to the hosts.
+    tell
+        Called with what is news, by the followers' threads.
+    """
+
+    def __init__(self, lookouts: Callable[[], Lookouts], tell: Callable[[News], None]) -> None:
+        self._lookouts = lookouts
+        self._tell = tell
+        self._all: dict[str, _Follower] = {}
+        self._lock = threading.Lock()
+
+    def follow(self, run: str, host: Host) -> bool:
+        """Follow a run for one more; say whether that can be done now."""
+        with self._lock:
+            follower = self._all.get(run)
+            if follower is not None:
+                follower.users += 1
+                return True
+            if len(self._all) >= MOST:
+                return False
+            follower = _Follower(Tail(run, host.name, host.trust), host)
+            self._all[run] = follower
+        name = f"macgpu-follow-{run[:8]}"
+        threading.Thread(target=self._go, args=(follower,), name=name, daemon=True).start()
+        return True
+
+    def leave(self, run: str) -> None:
+        """Follow a run for one less; without any, no more."""
+        with self._lock:
+            follower = self._all.get(run)
+            if follower is None:
+                return
+            follower.users -= 1
+            if not follower.users:
+                follower.stopped.set()
+                del self._all[run]
+
+    def since(self, run: str, first: int, had: Had) -> tuple[Row, Had] | None:
+        """Return what a browser lacks of a run; None if nobody follows it. See `Tail.since`."""
+        follower = self._all.get(run)
+        return None if follower is None else follower.tail.since(first, had)
+
+    def close(self) -> None:
+        """Follow nothing any more."""
+        with self._lock:
+            for follower in self._all.values():
+                follower.stopped.set()
+            self._all.clear()
+
+    def _go(self, follower: _Follower) -> None:
+        pause, tail = SOON, follower.tail
+        while not follower.stopped.is_set() and not tail.final:
+            before = tail.recorder.offset
+            try:
+                with self._lookouts().of(follower.host).link() as link:
+                    for records in _records(link, tail, follower.stopped):
+                        self._say(tail, tail.take(records))
+            except TransportError:
+                pause = SOON if tail.recorder.offset > before else min(LATER, 2 * pause)
+                follower.stopped.wait(pause)
+            except MacGPUError as error:
+                self._tell(News(kind="problem", content=told(error)))
+                break
+        self._say(tail, len(tail.whole()["outputs"]))
+
+    def _say(self, tail: Tail, first: int) -> None:
+        self._tell(News(kind="outputs", keys=(tail.run,), first=first))
+
+
+def read_whole(link: Link, tail: Tail) -> None:
+    """Read all that a run has shown by now.
+
+    Raises
+    ------
+    RunRefused
+        If its host has not got it any more.
+    TransportError
+        If the host cannot be reached.
+    """
+    for records in _records(link, tail, threading.Event(), until_now=True):
+        tail.take(records)
+
+
+def _records(
+    link: Link, tail: Tail, stopped: threading.Event, *, until_now: bool = False
+) -> Iterator[list[m.Output]]:
+    """Yield what comes, a tenth of a second's worth at a time, to the end of the run.
+
+    Parameters
+    ----------
+    until_now
+        End where the run's output ends now.
+    """
+    link.connect()
+    link.say(m.Attach(run=tail.run, offset=tail.recorder.offset, watch=True))
+    gathered: list[m.Output] = []
+    at, since, now_ends = tail.recorder.offset, 0.0, None
+    while not stopped.is_set():
+        message = _next(link, GATHER if gathered else 1.0)
+        if isinstance(message, m.Output) and message.run == tail.run:
+            since = since or time.monotonic()
+            gathered.append(message)
+            at = message.end
+            link.say(m.Ack(run=tail.run, offset=at))
+        elif isinstance(message, m.RunState) and message.offset is not None:
+            at = tail.recorder.offset = message.offset
+            now_ends = int(message.detail.get("end", 0))
+        elif isinstance(message, m.Refused) and message.subject == tail.run:
+            raise refusal_of(message, link.host)
+        is_over = isinstance(message, m.End) and message.run == tail.run
+        is_over = is_over or (until_now and now_ends is not None and at >= now_ends)
+        if gathered and (message is None or is_over or time.monotonic() - since > GATHER):
+            yield gathered
+            gathered, since = [], 0.0
+        if is_over:
+            if isinstance(message, m.End):
+                tail.finish()
+            return
+
+
+def _next(link: Link, timeout: float) -> m.Message | None:
+    """Return the next message, or None; a host that says nothing at all is given up."""
+    message = link.listen(timeout)
+    if message is None:
+        silence = time.monotonic() - link.heard
+        if silence > SILENT:
+            link.drop()
+            raise Unheard(f"{link.host} says nothing.")
+        if silence > ASK and time.monotonic() - link.used > ASK:
+            link.say(m.Ping(number=0))
+    return message

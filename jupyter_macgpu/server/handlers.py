@@ -1,0 +1,177 @@
+"""The routes under ``macgpu/api/v1``: thin, over one service. `openapi.yaml` describes them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Awaitable, Callable
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any, cast
+
+from jupyter_server.auth.decorator import allow_unauthenticated, authorized
+from jupyter_server.base.handlers import APIHandler
+from jupyter_server.extension.handler import ExtensionHandlerMixin
+from tornado import web
+
+from .. import __version__
+from ..wire.errors import MacGPUError
+from .contract import checked
+from .refusals import BadBody, Unknown, code_of, told
+from .service import API
+
+if TYPE_CHECKING:
+    from .service import Service
+
+#: What an authorizer is asked about.
+RESOURCE = "macgpu"
+BASE = "macgpu/api/v1/"
+#: Bytes that a body may have.
+LARGEST = 2**20
+_RUN = re.compile(r"[0-9a-f]{32}")
+Method = Callable[..., Awaitable[None]]
+
+
+def allowed(action: str) -> Callable[[Method], Method]:
+    """Let a method be called by who is logged in and may do this: read, write or execute."""
+
+    def guard(method: Method) -> Method:
+        guarded: Any = web.authenticated(authorized(action)(_answering(method)))
+        return cast("Method", guarded)
+
+    return guard
+
+
+def _answering(method: Method) -> Method:
+    """Answer errors of ours with their code and their parts."""
+
+    @wraps(method)
+    async def inner(self: Handler, *arguments: str) -> None:
+        try:
+            await method(self, *arguments)
+        except MacGPUError as error:
+            self.set_status(code_of(error))
+            self.finish(json.dumps(told(error)))
+
+    return inner
+
+
+class Handler(ExtensionHandlerMixin, APIHandler):
+    """What all routes share. Who a person is, Jupyter says; which account it is, SSH."""
+
+    auth_resource = RESOURCE
+
+    @property
+    def service(self) -> Service:
+        """What does the work."""
+        service: Service = self.settings["macgpu_service"]
+        return service
+
+    @property
+    def user(self) -> str:
+        """Name of who asks."""
+        return str(getattr(self.current_user, "username", ""))
+
+    def write_error(self, status_code: int, **details: Any) -> None:
+        """Answer in JSON, as all our errors are."""
+        error = (details.get("exc_info") or (None, None))[1]
+        said = error.log_message if isinstance(error, web.HTTPError) else None
+        message = said or {403: "Not allowed.", 404: "There is nothing of this name."}.get(
+            status_code, "The server failed; its log says how."
+        )
+        self.set_status(status_code)
+        self.finish(json.dumps({"message": message, "reason": "", "hint": ""}))
+
+    @allow_unauthenticated
+    def options(self, *_arguments: str) -> None:
+        """Refuse: nothing here is for pages of other origins."""
+        raise web.HTTPError(405, "This cannot be done here.")
+
+    async def doing(self, act: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        """Do what takes time in another thread, and return what it returns."""
+        loop = asyncio.get_running_loop()
+        executor = self.settings["macgpu_executor"]
+        return await loop.run_in_executor(executor, partial(act, *arguments, **named))
+
+    def body(self, schema: str) -> dict[str, Any]:
+        """Return the body, which is as the named schema has it.
+
+        Raises
+        ------
+        BadBody
+            If it is not. Nothing was done.
+        """
+        try:
+            said = json.loads(self.request.body or b"{}")
+        except (ValueError, RecursionError) as error:
+            raise BadBody(f"The body is not JSON: {str(error)[:200]}") from None
+        return checked(schema, said)
+
+    async def prepare(self) -> None:  # type: ignore[override] # as its own base has it
+        """Refuse what is too large before anything is made of it."""
+        await super().prepare()
+        if len(self.request.body) > LARGEST:
+            raise web.HTTPError(413, f"A body may have {LARGEST} bytes.")
+
+    def say(self, answer: Any, status: int = 200) -> None:
+        """Answer."""
+        self.set_status(status)
+        self.finish(json.dumps(answer))
+
+
+class VersionHandler(Handler):
+    """Which version this is."""
+
+    @allowed("read")
+    async def get(self) -> None:
+        """Say so."""
+        self.say({"version": __version__, "api": API})
+
+
+class StateHandler(Handler):
+    """Everything that is known."""
+
+    @allowed("read")
+    async def get(self) -> None:
+        """Say it; no host is asked."""
+        self.say(await self.doing(self.service.state, self.user))
+
+
+class HostHandler(Handler):
+    """One host."""
+
+    @allowed("read")
+    async def get(self, name: str) -> None:
+        """Ask it for all that it says of itself."""
+        self.say(await self.doing(self.service.describe, name))
+
+
+class AskHandler(Handler):
+    """A look at a host."""
+
+    @allowed("write")
+    async def post(self, name: str) -> None:
+        """Look at it at once."""
+        self.body("Nothing")
+        self.say(await self.doing(self.service.ask, name), 202)
+
+
+class NothingHandler(Handler):
+    """All that is no route."""
+
+    @allowed("read")
+    async def get(self, *_arguments: str) -> None:
+        """Say that there is nothing."""
+        raise Unknown
+
+    post = put = patch = delete = get
+
+
+#: Every route: its pattern, and who answers.
+ROUTES: list[tuple[str, type[Handler]]] = [
+    ("version", VersionHandler),
+    ("state", StateHandler),
+    (r"hosts/([^/]+)", HostHandler),
+    (r"hosts/([^/]+)/ask", AskHandler),
+    (r".*", NothingHandler),
+]

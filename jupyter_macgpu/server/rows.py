@@ -1,0 +1,128 @@
+"""Hosts and runs as the browser is told of them: plain JSON, unknown is null. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..fleet.simulated import is_simulated
+from ..scheduling.weights import OWNER_AWAY
+from ..wire.plain import plain_line, plain_values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ..fleet.seen import Seen
+    from ..scheduling.status import HostStatus, Lane
+
+Row = dict[str, Any]
+
+#: What changes all the time by itself, and is no news: whoever shows it counts on.
+AGEING = ("age",)
+
+
+def host_row(seen: Seen) -> Row:
+    """Return a host as it is seen."""
+    status, sample, hello = seen.status, seen.telemetry, seen.hello
+    power, idle = sample.power, status.owner_idle
+    row = {
+        "name": seen.host.name,
+        "transport": seen.host.transport,
+        "state": str(seen.state or "unknown"),
+        "reason": seen.reason,
+        "age": _rounded(seen.age),
+        "chip": status.labels.get("chip") or sample.machine.chip,
+        "simulated": is_simulated(status.labels),
+        "system": None if hello is None else hello.detail.get("system"),
+        "python": None if hello is None else hello.python,
+        "gpu": None if sample.gpu is None else sample.gpu.utilization,
+        "gpu_taken": status.gpu_taken,
+        "memory": _memory(status),
+        "heat": status.heat,
+        "watts": _watts(seen),
+        "owner_present": None if idle is None else idle < OWNER_AWAY,
+        "idle": idle,
+        "battery": {"on": power.on_battery, "charge": power.charge},
+        "lanes": {"gpu": _lane(status.gpu), "cpu": _lane(status.cpu)},
+        "holders": list(_holders(seen.said)),
+        "labels": dict(status.labels),
+        "taints": [str(taint) for taint in status.taints],
+        "gpu_test": status.gpu_test,
+        "trust": seen.host.trust,
+    }
+    told: Row = plain_values(row)
+    return told
+
+
+def metric(row: Row) -> Row:
+    """Return what of a host's row is drawn over time."""
+    memory, lanes = row["memory"], row["lanes"]
+    known = memory["total"] is not None and memory["free"] is not None
+    return {
+        "gpu": row["gpu"],
+        "memory_used": memory["total"] - memory["free"] if known else None,
+        "watts": row["watts"],
+        "running": _sum(lane["running"] for lane in lanes.values()),
+        "queued": _sum(lane["queued"] for lane in lanes.values()),
+    }
+
+
+def lasting(row: Row) -> Row:
+    """Return a row without what ages by itself: what is compared to know of a change."""
+    return {key: value for key, value in row.items() if key not in AGEING}
+
+
+def _memory(status: HostStatus) -> Row:
+    memory = status.memory
+    others = None
+    if memory.total is not None and memory.free is not None:
+        others = max(0, memory.total - memory.free - (memory.held or 0))
+    return {
+        "total": memory.total,
+        "free": memory.free,
+        "ours": memory.held,
+        "others": others,
+        "limit": memory.limit,
+    }
+
+
+def _watts(seen: Seen) -> float | None:
+    gpu = seen.telemetry.gpu
+    whole = seen.telemetry.power.system_watts
+    return whole if whole is not None else None if gpu is None else gpu.watts
+
+
+def _lane(lane: Lane) -> Row:
+    return {
+        "slots": lane.slots,
+        "running": lane.running,
+        "queued": lane.queued,
+        "wait": _rounded(lane.wait),
+    }
+
+
+def _holders(said: Mapping[str, Any]) -> Iterator[Row]:
+    """Read who else has a place in the queue of a machine; of them nothing else is known here."""
+    queue = said.get("queue")
+    others = queue.get("others") if isinstance(queue, dict) else None
+    for each in others if isinstance(others, list) else ():
+        if isinstance(each, dict) and isinstance(each.get("login"), str):
+            yield {
+                "login": plain_line(each["login"]),
+                "since": _whole(each.get("since")),
+                "mem": _whole(each.get("mem")),
+                "kind": plain_line(str(each.get("kind") or "")),
+                "place": _whole(each.get("place")),
+            }
+
+
+def _sum(numbers: Iterator[int | None]) -> int | None:
+    known = [number for number in numbers if number is not None]
+    return sum(known) if known else None
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
+
+
+def _whole(said: object) -> int | None:
+    return said if isinstance(said, int) and not isinstance(said, bool) else None

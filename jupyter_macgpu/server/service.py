@@ -1,0 +1,136 @@
+"""All that the server does, without Jupyter: what its handlers call, and what its tests test."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from .. import __version__, overview
+from ..fleet.watching import FleetFile
+from ..pool import Pool
+from ..reach import Reach, nobody_to_ask
+from .board import Board, News
+from .followers import Followers
+from .refusals import Unknown
+from .watch import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..fleet.hosts import Host
+    from .rows import Row
+
+#: Version of the interface: it grows with each change that an older browser half cannot follow.
+API = 1
+
+
+class Service:
+    """The fleet, for whoever shows it. All methods may be called by any thread.
+
+    SSH begins with the first subscriber, or with the first question that only a host can answer.
+
+    Parameters
+    ----------
+    sample_period
+        Seconds after which a host tells anew how it is, while somebody looks.
+    """
+
+    def __init__(self, *, sample_period: float = 5.0) -> None:
+        self.board = Board()
+        self._reach = Reach(nobody_to_ask)
+        self._listeners: list[Callable[[News], None]] = []
+        self._watch = Watch(self.board, FleetFile(), self._reach, self._tell, every=sample_period)
+        self.followers = Followers(lambda: self._pool().lookouts, self._tell)
+        self._made: Pool | None = None
+        self._lock = threading.Lock()
+
+    def subscribe(self, listener: Callable[[News], None]) -> Callable[[], None]:
+        """Have all news told, by any thread, from now on; return what ends that."""
+        with self._lock:
+            self._listeners.append(listener)
+        self.want(True)
+
+        def leave() -> None:
+            with self._lock:
+                if listener in self._listeners:
+                    self._listeners.remove(listener)
+
+        return leave
+
+    def want(self, is_wanted: bool) -> None:
+        """Say whether anybody looks: only then hosts are watched."""
+        self._watch.want(is_wanted)
+
+    def close(self) -> None:
+        """End all that goes on here. Runs go on, on their hosts."""
+        self.followers.close()
+        self._watch.stop()
+        if self._made is not None:
+            self._made.close()
+
+    def state(self, user: str) -> Row:
+        """Return everything that is known now; no host is asked."""
+        self._watch.refresh()
+        if not self.board.revision:
+            self._watch.look()
+        return {**self.board.whole(), "version": __version__, "user": user}
+
+    def describe(self, name: str) -> Row:
+        """Return all that a host says of itself.
+
+        Raises
+        ------
+        Unknown
+            If the fleet has no such host.
+        """
+        host = self._host(name)
+        said: Row = overview.describe(self._pool(), host.name)
+        return said
+
+    def ask(self, name: str) -> Row:
+        """Look at a host at once, one that refused us too; raises as `describe` does."""
+        host = self._host(name)
+        self._watch.ask(host.name)
+        return self._row_of(host)
+
+    def follow(self, run: str) -> None:
+        """Have the output of a run told as news, for one more.
+
+        Raises
+        ------
+        Unknown
+            If no host is known to have it, or too many runs are followed.
+        """
+        row = self.board.run(run)
+        if row is None:
+            raise Unknown
+        if not self.followers.follow(run, self._host(row["host"])):
+            raise Unknown("Too many runs are followed at the same time.")
+
+    def unfollow(self, run: str) -> None:
+        """Have it told for one less."""
+        self.followers.leave(run)
+
+    def _row_of(self, host: Host) -> Row:
+        if self.board.host(host.name) is None:
+            self._watch.look()
+        return self.board.host(host.name) or {"name": host.name}
+
+    def _host(self, name: str) -> Host:
+        for host in self._watch.refresh().hosts:
+            if host.name == name:
+                return host
+        raise Unknown
+
+    def _pool(self) -> Pool:
+        """Return the connections over which hosts are asked for one thing or another."""
+        fleet = self._watch.refresh()
+        with self._lock:
+            if self._made is None:
+                self._made = Pool(fleet, self._reach, "")
+            self._made.fleet = fleet
+            return self._made
+
+    def _tell(self, news: News) -> None:
+        for listener in list(self._listeners):
+            listener(news)
