@@ -49,6 +49,8 @@ class Book:
         self.removed: set[str] = set()
         #: Running times of runs, by kind of slot, for the estimate of how long others wait.
         self.took: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=RECENT))
+        #: Runs of which something was written down or told; who watches them is told.
+        self.touched: set[str] = set()
         self._began: dict[str, float] = {}
         self._todo: list[e.Effect] = []
         self._live: dict[str, Run] = {}
@@ -374,6 +376,10 @@ class Book:
 
     def do(self, effect: e.Effect) -> None:
         """Add an effect."""
+        if isinstance(effect, (e.Log, e.Tell)):
+            self.touched.add(
+                effect.entry.get("run", "") if isinstance(effect, e.Log) else effect.run
+            )
         self._todo.append(effect)
 
     def done(self) -> list[e.Effect]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..wire import messages as m
+from ..wire.order import LEAST, MOST
 from . import effects as e
 
 if TYPE_CHECKING:
@@ -107,6 +108,33 @@ class JobRequests:
             self._book.do(e.Log(entry=entry, durable=True))
             self._book.schedule(now)
         self._book.answer(client, run)
+
+    def prioritise(self, client: int, message: m.Prioritise, now: float) -> None:
+        """Give a run that waits another priority; it keeps the time since which it waits."""
+        run = self._book.runs.get(message.run)
+        word, text = _not_live(run)
+        if run is not None and run.live and run.state != "receiving":
+            word, text = self._settled(run, message.priority)
+        if run is None or word:
+            self._book.refuse(client, "prioritise", message.run, word, text)
+            return
+        run.options["priority"] = message.priority
+        entry = {"run": run.run, "options": {"priority": message.priority}}
+        self._book.do(e.Log(entry=entry, durable=run.detached))
+        self._book.leases.reorder(run.run, message.priority)
+        self._book.schedule(now)
+        self._book.answer(client, run)
+
+    def _settled(self, run: Run, priority: int) -> tuple[str, str]:
+        """Return why a live run's priority cannot become another one, or two ``""``."""
+        if type(priority) is not int or not LEAST <= priority <= MOST:
+            return "bad-priority", f"a priority is a whole number from {LEAST} to {MOST}"
+        if run.state == "started" or run.run in self._book.leases.holding():
+            return "has-started", "it has its slot; what has begun waits for nothing"
+        if self._book.leases.cleared is not None:
+            text = "its place is in the queue of all accounts of this machine, and stays what it is"
+            return "shared-queue", text
+        return "", ""
 
 
 def _not_live(run: Run | None) -> tuple[str, str]:

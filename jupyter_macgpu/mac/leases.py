@@ -91,6 +91,13 @@ class Leases:
         waiting = replace(waiting, number=self._asked)
         insort(self._queue, waiting, key=lambda each: each.place.order)
 
+    def reorder(self, run: str, priority: int) -> None:
+        """Give a run in the queue another priority; it keeps the time since which it waits."""
+        mine = self.waits(run)
+        if mine is not None:
+            self._queue.remove(mine)
+            insort(self._queue, replace(mine, priority=priority), key=lambda each: each.place.order)
+
     def take_over(self, waiting: Waiting) -> bool:
         """Let a run have what is reserved under its id; say whether that was its to have.
 

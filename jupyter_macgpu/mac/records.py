@@ -132,6 +132,7 @@ class Run:
             "age": round(max(0.0, now - self.since), 3),
             "ran": self.ran,
             "final": self.state in FINAL,
+            "stopping": self.stopping,
             "collected": self.collected,
             "kept": None if self.live or self.purged else round(self.since + self.keep - now, 3),
             "detail": self.detail,

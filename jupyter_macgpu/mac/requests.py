@@ -61,6 +61,7 @@ class Requests:
             m.Detach: jobs.detach,
             m.Withdraw: jobs.withdraw,
             m.Proceed: jobs.proceed,
+            m.Prioritise: jobs.prioritise,
         }
 
     def heed(self, client: int, message: m.Message, now: float) -> None:

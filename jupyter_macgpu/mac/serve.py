@@ -28,6 +28,7 @@ from .door import ACKNOWLEDGED, DECLINED
 from .endpoint import Endpoint
 from .greeting import hello
 from .reception import Reception
+from .runnews import RunNews
 from .supervisor import Supervisor
 from .workers import Worker
 
@@ -70,6 +71,7 @@ class Server:
         self.mind.restore(entries, self.now(), time.time())
         self._condition = Condition(place, self.mind, self.selector, self.now, self._hands.clients)
         self._hands.blobs.sweep(self.mind.runs)
+        self._news = RunNews(self.mind, self._hands.clients)
         self.do(self._condition.begin())
         self._adopt()
 
@@ -184,6 +186,8 @@ class Server:
                 # If it died just now, the run is not to be given to it.
                 self._check(worker)
             self._hands.submit(client, message, now)
+        elif isinstance(message, m.ListRuns) and message.watch:
+            self._news.watch(client.number, now)
         elif self._condition.takes(message):
             self.do(self._condition.heard(client, message))
         elif not isinstance(message, m.Pong):
@@ -347,6 +351,7 @@ class Server:
         for worker in self._hands.workers.values():
             if worker.endpoint is not None:
                 worker.endpoint.flush()
+        self._news.turn(self.now())
         for client in list(self._hands.clients.values()):
             client.pump(self.now())
             client.endpoint.flush()

@@ -35,7 +35,7 @@ from .succession import FATAL, Succession
 from .turns import ALONE, Crowd
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from .pressure import Size
 
@@ -71,6 +71,18 @@ class Supervisor(Succession):
     def jobs(self) -> list[Run]:
         """Return the live runs that nobody waits for."""
         return [run for run in self._book.live() if run.detached]
+
+    def listed(self, names: Iterable[str], now: float) -> list[dict[str, Any]]:
+        """Return rows of the runs of these names, for those who watch all runs."""
+        runs, leases = self._book.runs, self._book.leases
+        found = [runs[name] for name in names if name in runs]
+        rows = [run.listed(now, leases.position(run.run)) for run in found]
+        return [{key: row[key] for key in row if key not in ("rank", "digest")} for row in rows]
+
+    def touched(self) -> set[str]:
+        """Return the runs that may be another since this was last asked."""
+        touched, self._book.touched = self._book.touched, set()
+        return touched
 
     @property
     def slots(self) -> dict[str, int]:

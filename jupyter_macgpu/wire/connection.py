@@ -42,6 +42,7 @@ SAYS: dict[tuple[str, str], set[str]] = {
         "detach",
         "withdraw",
         "proceed",
+        "prioritise",
     },
     ("supervisor", "client"): _BOTH
     | _BULK
@@ -51,6 +52,7 @@ SAYS: dict[tuple[str, str], set[str]] = {
         "output",
         "end",
         "runs",
+        "run-news",
         "operated",
         "removed",
         "reserved",

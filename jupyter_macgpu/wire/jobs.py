@@ -45,6 +45,18 @@ class Withdrawn(Message):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Prioritise(Message):
+    """Give a run that waits another priority, as `order.Place` has it; answered by `RunState`.
+
+    It keeps the time since which it waits. Refused once it has its slot, and where its place is in
+    a queue that all accounts of the machine share.
+    """
+
+    run: str
+    priority: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Proceed(Message):
     """Let a parked run wait for its slot like any other; answered by `RunState`."""
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from .comm import Comm as Comm
 from .jobs import Detach as Detach
+from .jobs import Prioritise as Prioritise
 from .jobs import Proceed as Proceed
 from .jobs import Withdraw as Withdraw
 from .jobs import Withdrawn as Withdrawn
@@ -42,6 +43,8 @@ CAPABILITIES = (
     "reservations",
     "jobs",
     "blobs",
+    "run-news",
+    "prioritise",
 )
 #: A bundle of at most this many bytes travels inside the message that announces it.
 INLINE = 256 * 1024
@@ -317,15 +320,36 @@ class InputReply(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListRuns(Message):
-    """Asks for `Runs`: those that are named, else of one notebook, or of all of this account."""
+    """Asks for `Runs`: those that are named, else of one notebook, or of all of this account.
+
+    Attributes
+    ----------
+    watch
+        Say all runs of this account, without what was stored of their placement, and from now on
+        in `RunNews` which of them are another. A supervisor of an older version says them once.
+    """
 
     notebook: str = ""
     runs: list[str] = field(default_factory=list)
+    watch: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runs(Message):
     """The runs that this store knows: a JSON list in the one buffer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunNews(Message):
+    """Runs that are another since they were said last: a JSON list in the one buffer.
+
+    Attributes
+    ----------
+    gone
+        Those that are not known any more.
+    """
+
+    gone: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

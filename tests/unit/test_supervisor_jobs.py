@@ -492,3 +492,71 @@ def test_options_that_are_not_what_they_must_be_are_refused(
     stage: Stage, options: dict[str, Any]
 ) -> None:
     assert refusal(stage.say(job(R2, **options))) == "bad-submit"
+
+
+# Another priority.
+
+
+def queued(stage: Stage) -> Stage:
+    begun(stage)
+    stage.say(job(R2, S2))
+    stage.say(job(R3, S3))
+    assert stage.mind.listed([R2, R3], 0.0)[1]["position"] == 1
+    return stage
+
+
+def test_a_run_that_waits_gets_another_priority_for_good_and_the_others_hear_of_it(
+    stage: Stage,
+) -> None:
+    queued(stage).mind.touched()
+    effects = stage.say(m.Prioritise(run=R3, priority=2))
+    assert state_told(effects, R3).position == 0
+    assert stage.mind.touched() == {R2, R3}
+    assert only(e.Log, effects).durable
+    after = stage.restarted()
+    after.settled()
+    # The first one's worker is not found again, so its slot goes to the new first of the queue.
+    assert [row["position"] for row in after.mind.listed([R2, R3], 0.0)] == [0, None]
+
+
+def test_it_keeps_the_time_since_which_it_waits(stage: Stage) -> None:
+    begun(stage)
+    stage.say(job(R2, S2))
+    stage.tick(400.0)
+    stage.say(job(R3, S3))
+    assert state_told(stage.say(m.Prioritise(run=R3, priority=1)), R3).position == 1
+    assert state_told(stage.say(m.Prioritise(run=R3, priority=2)), R3).position == 0
+
+
+@pytest.mark.parametrize(
+    ("run", "priority", "word"),
+    [
+        (R1, 1, "has-started"),
+        ("f" * 32, 1, "unknown-run"),
+        (R2, 6, "bad-priority"),
+        (R2, True, "bad-priority"),
+    ],
+)
+def test_what_can_have_no_other_priority_keeps_its_own(
+    stage: Stage, run: str, priority: int, word: str
+) -> None:
+    queued(stage)
+    assert refusal(stage.say(m.Prioritise(run=run, priority=priority))) == word
+
+
+def test_a_place_in_the_queue_of_all_accounts_stays(stage: Stage) -> None:
+    queued(stage)
+    stage.keep(stage.mind.share(frozenset({R1}), stage.now))
+    assert refusal(stage.say(m.Prioritise(run=R2, priority=1))) == "shared-queue"
+
+
+def test_whoever_watches_hears_of_each_run_that_is_another_and_of_no_other(stage: Stage) -> None:
+    queued(stage).mind.touched()
+    stage.tick(1.0)
+    assert stage.mind.touched() == set()
+    stage.worker(finished())
+    assert stage.mind.touched() == {R1, R3}
+    stage.ready(S2)
+    assert R2 in stage.mind.touched()
+    assert [row["state"] for row in stage.mind.listed([R1, "f" * 32], 0.0)] == ["ok"]
+    assert "rank" not in stage.mind.listed([R1], 0.0)[0]
