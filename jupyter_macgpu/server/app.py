@@ -31,7 +31,9 @@ class MacGPUApp(ExtensionApp):
 
     def initialize_settings(self) -> None:
         """Make the service; it reaches out to no host yet."""
-        service = Service(sample_period=self.sample_period)
+        assert self.serverapp is not None
+        root = str(self.serverapp.root_dir)
+        service = Service(sample_period=self.sample_period, root=root)
         self.settings |= {
             "macgpu_service": service,
             "macgpu_audience": Audience(service),

@@ -1,4 +1,4 @@
-"""What the server shows now, and which rows of it are news. No input or output, no clock.
+"""What the server shows now, and which rows of it are news. No input or output.
 
 Rows are never changed, only put in the place of others: whoever was given one may keep it.
 """
@@ -6,11 +6,11 @@ Rows are never changed, only put in the place of others: whoever was given one m
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from .rows import Row, lasting, metric
+from .rows import Row, aged, lasting, metric
 
 Kind = Literal["hosts", "runs", "schedules", "metrics", "outputs", "problem"]
 
@@ -40,13 +40,19 @@ class News:
 class Board:
     """The rows of all hosts, runs and schedules. May be used by any thread.
 
+    Parameters
+    ----------
+    now
+        The time in seconds, by the clock of which rows of runs say when they were heard.
+
     Attributes
     ----------
     revision
         Counts the changes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
         self.revision = 0
         self.problems: tuple[str, ...] = ()
         self._hosts: dict[str, Row] = {}
@@ -65,10 +71,19 @@ class Board:
         """Take in all runs of a host; what was not named is gone from there."""
         with self._lock:
             before = {run: row for run, row in self._runs.items() if row["host"] == host}
-            # Two names may mean one machine: its runs are the first one's that told of them.
-            others = self._runs.keys() - before.keys()
-            new = {row["run"]: row for row in rows if row["run"] not in others}
+            new = {row["run"]: row for row in rows if self._is_of(row["run"], host)}
             for run in before:
+                del self._runs[run]
+            self._runs.update(new)
+            return self._changed("runs", before, new)
+
+    def add_runs(self, host: str, rows: Iterable[Row], gone: Iterable[str]) -> News | None:
+        """Take in the runs of a host that are another now, and which are gone from there."""
+        with self._lock:
+            new = {row["run"]: row for row in rows if self._is_of(row["run"], host)}
+            names = [run for run in gone if run in self._runs and self._is_of(run, host)]
+            before = {run: self._runs[run] for run in (*new, *names) if run in self._runs}
+            for run in names:
                 del self._runs[run]
             self._runs.update(new)
             return self._changed("runs", before, new)
@@ -103,19 +118,23 @@ class Board:
 
     def run(self, run: str) -> Row | None:
         """Return a run's row, or None."""
-        return self._runs.get(run)
+        row = self._runs.get(run)
+        return None if row is None else aged(row, self._now())
 
-    def runs_of(self, host: str) -> list[Row]:
-        """Return the rows of a host's runs."""
+    def keep_hosts(self, names: Collection[str]) -> News | None:
+        """Forget the runs of hosts that the fleet does not have any more."""
         with self._lock:
-            return [row for row in self._runs.values() if row["host"] == host]
+            gone = {run: row for run, row in self._runs.items() if row["host"] not in names}
+            for run in gone:
+                del self._runs[run]
+            return self._changed("runs", gone, {})
 
     def part(self, kind: Kind, keys: Iterable[str]) -> Row:
         """Return what is said of some hosts or runs: their rows, and which are gone."""
         with self._lock:
             held = self._hosts if kind == "hosts" else self._runs
             wanted = list(keys)
-            rows = [held[key] for key in wanted if key in held]
+            rows = self._told(kind, [held[key] for key in wanted if key in held])
             gone = [key for key in wanted if key not in held]
             return {"revision": self.revision, kind: rows, "gone": gone}
 
@@ -130,10 +149,18 @@ class Board:
             return {
                 "revision": self.revision,
                 "hosts": list(self._hosts.values()),
-                "runs": list(self._runs.values()),
+                "runs": self._told("runs", self._runs.values()),
                 "schedules": list(self._schedules),
                 "problems": list(self.problems),
             }
+
+    def _told(self, kind: Kind, rows: Iterable[Row]) -> list[Row]:
+        now = self._now()
+        return [aged(row, now) for row in rows] if kind == "runs" else list(rows)
+
+    def _is_of(self, run: str, host: str) -> bool:
+        """Say whether a run is this host's; two names may mean one machine: the first counts."""
+        return run not in self._runs or self._runs[run]["host"] == host
 
     def _changed(
         self, kind: Kind, before: Mapping[str, Row], new: Mapping[str, Row]

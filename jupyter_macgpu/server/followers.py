@@ -150,7 +150,7 @@ def _records(
     gathered: list[m.Output] = []
     at, since, now_ends = tail.recorder.offset, 0.0, None
     while not stopped.is_set():
-        message = _next(link, GATHER if gathered else 1.0)
+        message = next_message(link, GATHER if gathered else 1.0)
         if isinstance(message, m.Output) and message.run == tail.run:
             since = since or time.monotonic()
             gathered.append(message)
@@ -172,7 +172,7 @@ def _records(
             return
 
 
-def _next(link: Link, timeout: float) -> m.Message | None:
+def next_message(link: Link, timeout: float) -> m.Message | None:
     """Return the next message, or None; a host that says nothing at all is given up."""
     message = link.listen(timeout)
     if message is None:

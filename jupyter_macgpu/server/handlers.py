@@ -42,6 +42,19 @@ def allowed(action: str) -> Callable[[Method], Method]:
     return guard
 
 
+def named(run: str) -> str:
+    """Return a run's id as the path has it.
+
+    Raises
+    ------
+    Unknown
+        If it can be none.
+    """
+    if _RUN.fullmatch(run) is None:
+        raise Unknown
+    return run
+
+
 def _answering(method: Method) -> Method:
     """Answer errors of ours with their code and their parts."""
 
@@ -156,6 +169,88 @@ class AskHandler(Handler):
         self.say(await self.doing(self.service.ask, name), 202)
 
 
+class DrainHandler(Handler):
+    """A host that takes nothing new."""
+
+    is_drained = True
+
+    @allowed("write")
+    async def post(self, name: str) -> None:
+        """Lay it down for all accounts of it."""
+        self.body("Nothing")
+        self.say(await self.doing(self.service.drain, name, is_drained=self.is_drained))
+
+
+class UndrainHandler(DrainHandler):
+    """A host that takes runs again."""
+
+    is_drained = False
+
+
+class RunHandler(Handler):
+    """One run."""
+
+    @allowed("read")
+    async def get(self, run: str) -> None:
+        """Ask its host for all that is known of it."""
+        self.say(await self.doing(self.service.actions.run, named(run)))
+
+    @allowed("write")
+    async def delete(self, run: str) -> None:
+        """Have its host forget it, and what it left."""
+        await self.doing(self.service.actions.remove, named(run))
+        self.set_status(204)
+        self.finish()
+
+
+class OutputsHandler(Handler):
+    """What a run has shown."""
+
+    @allowed("read")
+    async def get(self, run: str) -> None:
+        """Read it from its host."""
+        self.say(await self.doing(self.service.actions.outputs, named(run)))
+
+
+class ReportHandler(Handler):
+    """What a run has cost."""
+
+    @allowed("read")
+    async def get(self, run: str) -> None:
+        """Read it from its host."""
+        self.say(await self.doing(self.service.actions.report, named(run)))
+
+
+class CancelHandler(Handler):
+    """A run that is to stop."""
+
+    @allowed("execute")
+    async def post(self, run: str) -> None:
+        """Have it stopped; that it has stopped, the stream says."""
+        kill = self.body("Cancel").get("kill", False)
+        self.say(await self.doing(self.service.actions.cancel, named(run), kill=kill), 202)
+
+
+class PriorityHandler(Handler):
+    """A run that is to go before others, or after them."""
+
+    @allowed("execute")
+    async def post(self, run: str) -> None:
+        """Change its priority while it waits."""
+        priority = self.body("Priority")["priority"]
+        self.say(await self.doing(self.service.actions.prioritise, named(run), priority))
+
+
+class MoveHandler(Handler):
+    """A run that is to wait elsewhere."""
+
+    @allowed("execute")
+    async def post(self, run: str) -> None:
+        """Move it while it waits."""
+        to = self.body("Move").get("to")
+        self.say(await self.doing(self.service.actions.move, named(run), to))
+
+
 class NothingHandler(Handler):
     """All that is no route."""
 
@@ -173,5 +268,13 @@ ROUTES: list[tuple[str, type[Handler]]] = [
     ("state", StateHandler),
     (r"hosts/([^/]+)", HostHandler),
     (r"hosts/([^/]+)/ask", AskHandler),
+    (r"hosts/([^/]+)/drain", DrainHandler),
+    (r"hosts/([^/]+)/undrain", UndrainHandler),
+    (r"runs/([^/]+)", RunHandler),
+    (r"runs/([^/]+)/outputs", OutputsHandler),
+    (r"runs/([^/]+)/report", ReportHandler),
+    (r"runs/([^/]+)/cancel", CancelHandler),
+    (r"runs/([^/]+)/priority", PriorityHandler),
+    (r"runs/([^/]+)/move", MoveHandler),
     (r".*", NothingHandler),
 ]

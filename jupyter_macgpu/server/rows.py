@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 #: What changes all the time by itself, and is no news: whoever shows it counts on.
-AGEING = ("age",)
+AGEING = ("age", "started", "kept", "heard")
 
 
 def host_row(seen: Seen) -> Row:
@@ -51,6 +51,58 @@ def host_row(seen: Seen) -> Row:
     }
     told: Row = plain_values(row)
     return told
+
+
+def run_row(said: Mapping[str, Any], host: str, heard: float, root: str) -> Row:
+    """Return a run as its host has it in its list.
+
+    Parameters
+    ----------
+    heard
+        When the host said so, in seconds of the caller's clock; see `aged`.
+    root
+        Folder that the browser's paths begin in; a notebook outside of it keeps its whole path.
+    """
+    origin, options = said.get("origin") or {}, said.get("options") or {}
+    detail, state = said.get("detail") or {}, str(said.get("state"))
+    notebook = str(origin.get("notebook") or "")
+    again = str(detail.get("retried") or "")
+    row = {
+        "run": str(said["run"]),
+        "name": str(options.get("name") or ""),
+        "host": host,
+        "state": state,
+        "place": said.get("position"),
+        "wait": said.get("wait"),
+        "age": said.get("age"),
+        "started": said.get("age") if state == "started" else None,
+        "seconds": said.get("ran"),
+        "notebook": notebook.removeprefix(f"{root}/") if root else notebook,
+        "cell": str(origin.get("cell") or ""),
+        "detached": bool(options.get("detach")),
+        "priority": options.get("priority") or 0,
+        "after": [str(run) for run, _whatever in options.get("after") or ()],
+        "reason": str(detail.get("reason") or ""),
+        "final": bool(said.get("final")),
+        "moved": detail.get("moved") or ({"host": host, "run": again} if again else {}),
+        "kept": said.get("kept"),
+        "collected": bool(said.get("collected")),
+        "cancelling": bool(said.get("stopping")) and not said.get("final"),
+        # Hosts tell an account of its own runs alone.
+        "mine": True,
+    }
+    told: Row = plain_values(row)
+    return {**told, "heard": heard}
+
+
+def aged(row: Row, now: float) -> Row:
+    """Return a run's row as it is at a later time: what grows has grown."""
+    passed = now - row["heard"]
+    later = {key: value for key, value in row.items() if key != "heard"}
+    for key, sign in (("age", 1), ("started", 1), ("kept", -1)):
+        if later[key] is not None:
+            later[key] = round(later[key] + sign * passed, 1)
+    return later
 
 
 def metric(row: Row) -> Row:

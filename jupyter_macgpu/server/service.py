@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
-from .. import __version__, overview
+from .. import __version__
 from ..fleet.watching import FleetFile
 from ..pool import Pool
 from ..reach import Reach, nobody_to_ask
+from .actions import Actions
 from .board import Board, News
 from .followers import Followers
 from .refusals import Unknown
+from .rows import aged, run_row
+from .runwatch import RunWatch
 from .watch import Watch
 
 if TYPE_CHECKING:
@@ -33,13 +37,27 @@ class Service:
     ----------
     sample_period
         Seconds after which a host tells anew how it is, while somebody looks.
+    root
+        Folder that the browser's paths begin in.
     """
 
-    def __init__(self, *, sample_period: float = 5.0) -> None:
-        self.board = Board()
+    def __init__(self, *, sample_period: float = 5.0, root: str = "") -> None:
+        self.board = Board(time.monotonic)
+        self._root = root
         self._reach = Reach(nobody_to_ask)
         self._listeners: list[Callable[[News], None]] = []
-        self._watch = Watch(self.board, FleetFile(), self._reach, self._tell, every=sample_period)
+        self._runs = RunWatch(self.board, lambda: self._pool().lookouts, self._tell, root)
+        self._watch = Watch(
+            self.board,
+            FleetFile(),
+            self._reach,
+            self._tell,
+            every=sample_period,
+            seen=lambda seen: self._runs.keep(each.host for each in seen if each.is_connected),
+        )
+        self.actions = Actions(
+            fleet=self._watch.refresh, reach=self._reach, board=self.board, row=self._row
+        )
         self.followers = Followers(lambda: self._pool().lookouts, self._tell)
         self._made: Pool | None = None
         self._lock = threading.Lock()
@@ -65,6 +83,7 @@ class Service:
         """End all that goes on here. Runs go on, on their hosts."""
         self.followers.close()
         self._watch.stop()
+        self._runs.keep(())
         if self._made is not None:
             self._made.close()
 
@@ -83,13 +102,18 @@ class Service:
         Unknown
             If the fleet has no such host.
         """
-        host = self._host(name)
-        said: Row = overview.describe(self._pool(), host.name)
-        return said
+        return self.actions.describe(self._host(name))
 
     def ask(self, name: str) -> Row:
         """Look at a host at once, one that refused us too; raises as `describe` does."""
         host = self._host(name)
+        self._watch.ask(host.name)
+        return self._row_of(host)
+
+    def drain(self, name: str, *, is_drained: bool) -> Row:
+        """Let a host take nothing new for anybody, or again; raises as `Actions.drain` does."""
+        host = self._host(name)
+        self.actions.drain(host, is_drained=is_drained)
         self._watch.ask(host.name)
         return self._row_of(host)
 
@@ -115,6 +139,10 @@ class Service:
         if self.board.host(host.name) is None:
             self._watch.look()
         return self.board.host(host.name) or {"name": host.name}
+
+    def _row(self, said: dict[str, Any], host: str) -> Row:
+        now = time.monotonic()
+        return aged(run_row(said, host, now, self._root), now)
 
     def _host(self, name: str) -> Host:
         for host in self._watch.refresh().hosts:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..fleet.hosts import Fleet
 from ..fleet.problems import FleetFileError
-from ..monitor import Monitor
+from ..monitor import IDLE, Monitor
 from .rows import host_row
 
 if TYPE_CHECKING:
@@ -39,6 +39,9 @@ class Watch:
         Called with what is news, by the thread.
     every
         Seconds after which a host tells anew how it is.
+    seen
+        Called after each look with all hosts, and with none when nobody looks any more; by the
+        thread.
     """
 
     def __init__(
@@ -49,11 +52,11 @@ class Watch:
         tell: Callable[[News], None],
         *,
         every: float,
+        seen: Callable[[tuple[Seen, ...]], None],
     ) -> None:
         self.fleet = Fleet(hosts=())
-        self.seen: tuple[Seen, ...] = ()
         self._board, self._files, self._reach, self._tell = board, files, reach, tell
-        self._every = every
+        self._every, self._seen = every, seen
         self._monitor: Monitor | None = None
         self._thread: threading.Thread | None = None
         self._news = threading.Condition()
@@ -88,6 +91,7 @@ class Watch:
                 self.fleet = fleet
                 if self._monitor is not None:
                     self._monitor.watch(fleet.hosts)
+                self._say(self._board.keep_hosts({host.name for host in fleet.hosts}))
         self._say(self._board.set_problems([problem] if problem else []))
         return fleet
 
@@ -101,12 +105,13 @@ class Watch:
         if self._monitor is not None:
             self._monitor.stop(patience=0.5)
 
-    def look(self) -> None:
+    def look(self) -> tuple[Seen, ...]:
         """Put on the board how all hosts are, as far as is known; nobody is asked."""
         if self._monitor is None:
             self._monitor = Monitor.of(self.refresh().hosts, self._reach, every=self._every)
-        self.seen = self._monitor.view()
-        self._say(self._board.set_hosts(map(host_row, self.seen)))
+        seen = self._monitor.view()
+        self._say(self._board.set_hosts(map(host_row, seen)))
+        return seen
 
     def _go(self) -> None:
         self.look()
@@ -120,7 +125,7 @@ class Watch:
             if now - read >= FILES:
                 read = now
                 self.refresh()
-            self.look()
+            self._seen(self.look())
             if now - drawn >= METRICS and version != heard:
                 drawn, heard = now, version
                 self._tell(self._board.metrics(time.time()))
@@ -129,8 +134,13 @@ class Watch:
     def _rests_until_wanted(self) -> bool:
         """Wait while nobody looks; say whether there is more to do."""
         with self._news:
-            self._news.wait_for(lambda: self._wanted or self._stopped.is_set())
+            if not self._news.wait_for(self._is_due, IDLE):
+                self._seen(())
+                self._news.wait_for(self._is_due)
         return not self._stopped.is_set()
+
+    def _is_due(self) -> bool:
+        return self._wanted or self._stopped.is_set()
 
     def _say(self, news: News | None) -> None:
         if news is not None:

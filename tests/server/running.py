@@ -155,7 +155,9 @@ class Listener:
             self.schedules = message["schedules"]
         elif kind == "outputs":
             held = self.outputs.setdefault(message["run"], [])
-            held[message["from"] :] = message["outputs"]
+            if message["append"]:
+                held[message["from"] - 1]["text"] += message["append"]
+            held[message["from"] :] = [dict(output) for output in message["outputs"]]
             self.final[message["run"]] = message["final"]
 
 

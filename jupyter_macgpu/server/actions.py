@@ -1,0 +1,167 @@
+"""What people do with hosts and runs, each over connections of its own: none waits for another.
+
+A run that a browser names is looked for where it was seen last, else on all hosts that answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .. import closing, moving, overview, runs
+from ..pool import Pool
+from ..runs import KnownRun
+from ..wire import messages as m
+from ..wire.errors import PlacementError, RunRefused
+from ..wire.plain import plain_values
+from ..wire.states import FINAL
+from .followers import read_whole
+from .refusals import Unknown
+from .tail import Tail
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ..fleet.hosts import Fleet, Host
+    from ..reach import Reach
+    from .board import Board
+    from .rows import Row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actions:
+    """Does what the browser asks for. All methods may be called by any thread.
+
+    Each raises `Unknown` if there is no such host or run, `RunRefused` if the host will not do it,
+    `TransportError` if it cannot be reached. What was asked is not done then.
+
+    Attributes
+    ----------
+    fleet
+        Returns the fleet as it is now.
+    board
+        Says where a run was seen last.
+    row
+        Makes a run's row of what its host says.
+    """
+
+    fleet: Callable[[], Fleet]
+    reach: Reach
+    board: Board
+    row: Callable[[dict[str, Any], str], Row]
+
+    @contextlib.contextmanager
+    def pool(self, notebook: str = "") -> Iterator[Pool]:
+        """Lend connections for one thing; they are closed behind it."""
+        pool = Pool(self.fleet(), self.reach, notebook)
+        try:
+            yield pool
+        finally:
+            pool.close()
+
+    def describe(self, host: Host) -> Row:
+        """Return all that a host says of itself."""
+        with self.pool() as pool:
+            said: Row = overview.describe(pool, host.name)
+            return said
+
+    def drain(self, host: Host, *, is_drained: bool) -> None:
+        """Let a host take nothing new for anybody, or again.
+
+        Raises
+        ------
+        ConfigError
+            If whoever logs in there may not lay that down. It is as it was.
+        """
+        with self.pool() as pool:
+            closing.drain(pool, host, is_drained=is_drained)
+
+    def run(self, run: str) -> Row:
+        """Return a run as its host has it now, with all that is known of it."""
+        with self._known(run) as (_, known):
+            row = self.row(known.row, known.session.host.name)
+            more = {key: plain_values(known.row.get(key) or {}) for key in ("detail", "origin")}
+            return {**row, **more}
+
+    def outputs(self, run: str) -> Row:
+        """Return all that a run has shown by now, as nbformat has it."""
+        with self._known(run) as (pool, known):
+            host = known.session.host
+            tail = Tail(run, host.name, host.trust)
+            with pool.lookouts.of(host).link() as link:
+                read_whole(link, tail)
+            return tail.whole()
+
+    def report(self, run: str) -> Row:
+        """Return what a run has cost; refused before its end."""
+        with self._known(run) as (_, known):
+            return runs.report(known).to_json()
+
+    def cancel(self, run: str, *, kill: bool) -> Row:
+        """Stop a run: an interrupt in its cell, or with `kill` the end of its worker."""
+        with self._known(run) as (pool, known):
+            if known.row["state"] in FINAL:
+                raise RunRefused(
+                    f"Run {run[:8]} has ended already: {known.row['state']}.",
+                    known="Nothing was done.",
+                    next="Its outputs are kept on its host.",
+                )
+            how = "kill" if kill else "interrupt"
+            cancel = m.Cancel(run=run, epoch=int(known.row["epoch"]), how=how)
+            pool.lookouts.of(known.session.host).say(cancel)
+            return self._again(pool, known)
+
+    def prioritise(self, run: str, priority: int) -> Row:
+        """Give a run that waits another priority; it keeps the time since which it waits."""
+        with self._known(run) as (pool, known):
+            host = known.session.host
+            if "prioritise" not in known.session.link.connect().capabilities:
+                raise RunRefused(
+                    f"{host.name} runs an older version, which changes no priorities.",
+                    known="Nothing was done.",
+                    next="It is replaced when no run needs it any more.",
+                )
+            pool.lookouts.of(host).tell(m.Prioritise(run=run, priority=priority), m.RunState)
+            return self._again(pool, known)
+
+    def move(self, run: str, to: str | None) -> Row:
+        """Take a run that waits to another host, or to the one that suits it best."""
+        with self._known(run) as (pool, known):
+            before = known.session.host.name
+            moved = moving.move(pool, known, to)
+            return {"from": before, "to": moved.host, "run": moved.run}
+
+    def remove(self, run: str) -> None:
+        """Have the host forget an ended run and what it left."""
+        with self._known(run) as (_, known):
+            runs.remove(known)
+
+    def _again(self, pool: Pool, known: KnownRun) -> Row:
+        """Return a run's row as it is after something was done with it."""
+        host = known.session.host
+        row = pool.lookouts.of(host).rows([known.run]).get(known.run, known.row)
+        return self.row(row, host.name)
+
+    @contextlib.contextmanager
+    def _known(self, run: str) -> Iterator[tuple[Pool, KnownRun]]:
+        """Find a run; its host is asked."""
+        with self.pool() as pool:
+            seen = self.board.run(run)
+            for host in pool.fleet.hosts:
+                if seen is not None and host.name == seen["host"]:
+                    row = pool.lookouts.of(host).rows([run]).get(run)
+                    if row is not None:
+                        yield pool, KnownRun(session=pool.session(host), row=row)
+                        return
+            yield pool, self._anywhere(pool, run)
+
+    @staticmethod
+    def _anywhere(pool: Pool, run: str) -> KnownRun:
+        try:
+            found = [known for known in runs.known_runs(pool) if known.run == run]
+        except PlacementError:
+            found = []
+        if not found:
+            raise Unknown
+        return found[0]

@@ -1,0 +1,257 @@
+"""Runs: every change is told as it happens, outputs come whole, and what is asked is done once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_macgpu.server.contract import validator
+from tests.inputs.shell import Notebook, notebook
+from tests.scripts.fleet import several
+
+from .running import Listener, Running, running
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A server with two hosts of this machine."""
+    folder: Path = tmp_path_factory.mktemp("runs")
+    fleet = several(folder / "fleet.yaml", ["a", "b"])
+    with running(folder, environment={"MACGPU_FLEET": str(fleet)}) as started:
+        yield started
+
+
+@pytest.fixture
+def book(server: Running, monkeypatch: pytest.MonkeyPatch) -> Iterator[Notebook]:
+    """A notebook on the same hosts."""
+    monkeypatch.setenv("MACGPU_FLEET", str(server.root.parent / "fleet.yaml"))
+    with notebook() as opened:
+        yield opened
+
+
+@pytest.fixture
+def listener(server: Running) -> Iterator[Listener]:
+    with server.stream() as opened:
+        yield opened
+
+
+def job(book: Notebook, cell: str, line: str = "--on a") -> Any:
+    book.run(f"%%macgpu --detach {line}\n{cell}").error_is(None)
+    return book.names["_"]
+
+
+def blocked(book: Notebook, gate: Path) -> Any:
+    """Fill host a until the gate is there."""
+    waits = f"import os, time\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.02)"
+    return job(book, waits)
+
+
+def states(listener: Listener, run: str) -> list[str]:
+    """Return the states in which a run was told, each once."""
+    told = [
+        row["state"]
+        for message in listener.said
+        if message["type"] in ("runs", "snapshot")
+        for row in message["runs"]
+        if row["run"] == run
+    ]
+    return [state for at, state in enumerate(told) if at == 0 or told[at - 1] != state]
+
+
+def is_(state: str, run: str) -> Any:
+    return lambda listener: run in listener.runs and listener.runs[run]["state"] == state
+
+
+def test_a_run_is_told_from_its_place_in_the_queue_to_its_end(
+    book: Notebook, listener: Listener, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    first = blocked(book, gate)
+    second = job(book, "6 * 7", "--on a --as later")
+    listener.until(is_("started", first.run))
+    listener.until(is_("queued", second.run))
+    row = listener.runs[second.run]
+    validator("Run").validate(row)
+    assert (row["place"], row["name"], row["detached"], row["host"]) == (0, "later", True, "a")
+    gate.touch()
+    listener.until(is_("ok", second.run))
+    assert listener.runs[second.run]["final"]
+    assert listener.runs[second.run]["place"] is None
+    assert states(listener, first.run)[-1] == "ok"
+
+
+def test_outputs_are_told_as_they_come_and_whole_to_who_comes_later(
+    server: Running, book: Notebook, listener: Listener, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    cell = f"""
+import os, sys, time
+from IPython.display import display
+print("one", flush=True)
+handle = display({{"text/plain": "0"}}, raw=True, display_id=True)
+print("two", flush=True)
+while not os.path.exists({str(gate)!r}): time.sleep(0.02)
+for number in range(300): print(number)
+handle.update({{"text/plain": "1"}}, raw=True)
+print("three", file=sys.stderr)
+6 * 7
+"""
+    run = job(book, cell).run
+    listener.until(lambda heard: run in heard.runs)
+    listener.say(type="follow", run=run)
+    listener.until(lambda heard: "two" in _text(heard.outputs.get(run, [])))
+    assert not listener.final[run]
+    gate.touch()
+    listener.until(lambda heard: heard.final.get(run))
+    whole = server.ask("GET", f"runs/{run}/outputs").json
+    assert whole["final"]
+    assert whole["lost"] == 0
+    assert listener.outputs[run] == whole["outputs"]
+    kinds = [output["output_type"] for output in whole["outputs"]]
+    assert kinds == ["stream", "display_data", "stream", "stream", "execute_result"]
+    assert whole["outputs"][1]["data"] == {"text/plain": "1"}
+    assert whole["outputs"][2]["text"] == "two\n" + "".join(f"{n}\n" for n in range(300))
+    with server.stream() as other:
+        other.until(lambda heard: run in heard.runs)
+        other.say(type="follow", run=run, **{"from": 3})
+        other.until(lambda heard: heard.final.get(run))
+        assert other.outputs[run] == whole["outputs"]
+
+
+def _text(outputs: list[dict[str, Any]]) -> str:
+    return "".join(output.get("text", "") for output in outputs)
+
+
+def test_a_long_stream_grows_by_what_is_new(
+    server: Running, book: Notebook, listener: Listener
+) -> None:
+    cell = (
+        "import time\nfor n in range(40):\n    print('x' * 5000, flush=True)\n    time.sleep(0.03)"
+    )
+    run = job(book, cell).run
+    listener.until(lambda heard: run in heard.runs)
+    listener.say(type="follow", run=run)
+    listener.until(lambda heard: heard.final.get(run))
+    assert listener.outputs[run] == server.ask("GET", f"runs/{run}/outputs").json["outputs"]
+    said = [each for each in listener.said if each["type"] == "outputs"]
+    sent = sum(len(each["append"]) + len(_text(each["outputs"])) for each in said)
+    assert len(said) > 2
+    assert sent == 40 * 5001
+
+
+def test_a_running_cell_is_cancelled_and_one_that_has_ended_is_not(
+    server: Running, book: Notebook, listener: Listener, tmp_path: Path
+) -> None:
+    run = blocked(book, tmp_path / "never").run
+    listener.until(is_("started", run))
+    answer = server.ask("POST", f"runs/{run}/cancel", {})
+    assert answer.status == 202
+    validator("Run").validate(answer.json)
+    listener.until(is_("cancelled", run))
+    again = server.ask("POST", f"runs/{run}/cancel", {"kill": True})
+    assert again.status == 409
+    validator("Refusal").validate(again.json)
+    assert "ended already" in again.json["message"]
+
+
+def test_who_waits_gets_another_priority_and_place_and_keeps_them(
+    server: Running, book: Notebook, listener: Listener, tmp_path: Path
+) -> None:
+    gate, order = tmp_path / "gate", tmp_path / "order"
+    first = blocked(book, gate).run
+    runs = [job(book, f"open({str(order)!r}, 'a').write('{n}')", "--on a").run for n in range(3)]
+    listener.until(is_("queued", runs[2]))
+    answer = server.ask("POST", f"runs/{runs[2]}/priority", {"priority": 5})
+    assert answer.status == 200
+    assert (answer.json["priority"], answer.json["place"]) == (5, 0)
+    listener.until(lambda heard: heard.runs[runs[1]]["place"] == 2)
+    server.ask("POST", f"runs/{runs[0]}/priority", {"priority": -1})
+    listener.until(lambda heard: heard.runs[runs[1]]["place"] == 1)
+    begun = server.ask("POST", f"runs/{first}/priority", {"priority": 1})
+    assert begun.status == 409
+    assert "it has its slot" in begun.json["message"]
+    gate.touch()
+    listener.until(is_("ok", runs[0]))
+    assert order.read_text() == "210"
+
+
+def test_a_run_that_waits_is_moved_and_begins_there(
+    server: Running, book: Notebook, listener: Listener, tmp_path: Path
+) -> None:
+    gate, side = tmp_path / "gate", tmp_path / "side"
+    first = blocked(book, gate).run
+    run = job(book, f"open({str(side)!r}, 'a').write('x')", "--on a").run
+    listener.until(is_("queued", run))
+    answer = server.ask("POST", f"runs/{run}/move", {"to": "b"})
+    assert answer.status == 200
+    validator("Moved").validate(answer.json)
+    moved = answer.json["run"]
+    assert (answer.json["from"], answer.json["to"]) == ("a", "b")
+    listener.until(is_("ok", moved))
+    listener.until(is_("cancelled", run))
+    assert listener.runs[run]["moved"] == {"host": "b", "run": moved}
+    assert side.read_text() == "x"
+    assert server.ask("POST", f"runs/{first}/move", {"to": "b"}).status == 409
+    gate.touch()
+    listener.until(is_("ok", first))
+
+
+def test_a_finished_run_has_a_report_and_is_forgotten(
+    server: Running, book: Notebook, listener: Listener
+) -> None:
+    run = job(book, "1 + 1").run
+    listener.until(is_("ok", run))
+    assert server.ask("GET", f"runs/{run}/report").json["run"] == run
+    detail = server.ask("GET", f"runs/{run}")
+    validator("RunDetail").validate(detail.json)
+    assert server.ask("DELETE", f"runs/{run}").status == 204
+    listener.until(lambda heard: run not in heard.runs)
+    for path in (f"runs/{run}", f"runs/{run}/outputs", f"runs/{run}/report"):
+        assert server.ask("GET", path).status == 404
+
+
+def test_a_live_run_is_neither_forgotten_nor_reported(
+    server: Running, book: Notebook, listener: Listener, tmp_path: Path
+) -> None:
+    run = blocked(book, tmp_path / "gate").run
+    listener.until(is_("started", run))
+    assert server.ask("DELETE", f"runs/{run}").status == 409
+    assert server.ask("GET", f"runs/{run}/report").status == 409
+    (tmp_path / "gate").touch()
+    listener.until(is_("ok", run))
+
+
+def test_a_server_that_was_killed_knows_it_all_again_and_runs_go_on(
+    server: Running, book: Notebook, listener: Listener, tmp_path: Path
+) -> None:
+    """F24."""
+    gate, fleet = tmp_path / "gate", server.root.parent / "fleet.yaml"
+    run = job(book, "6 * 7").run
+    listener.until(is_("ok", run))
+    environment = {"MACGPU_FLEET": str(fleet)}
+    with running(tmp_path / "one", environment=environment) as first, first.stream() as heard:
+        live = blocked(book, gate).run
+        heard.until(is_("started", live))
+        heard.say(type="follow", run=live)
+        first.kill()
+    with running(tmp_path / "two", environment=environment) as second, second.stream() as heard:
+        heard.until(is_("started", live))
+        assert heard.runs[run] == {**listener.runs[run], "age": heard.runs[run]["age"]} | {
+            "kept": heard.runs[run]["kept"]
+        }
+        assert not heard.runs[live]["cancelling"]
+        gate.touch()
+        heard.until(is_("ok", live))
+
+
+def test_a_run_that_nobody_watches_is_found_on_its_host(server: Running, book: Notebook) -> None:
+    run = job(book, "1 + 1")
+    assert run.wait(30)
+    deadline = time.monotonic() + 30
+    while (answer := server.ask("GET", f"runs/{run.run}")).status != 200:
+        assert time.monotonic() < deadline, answer.raw
+    assert answer.json["state"] == "ok"
