@@ -11,9 +11,8 @@ has, and of the clairvoyant one more.
   host where the cell ends first. What is yet to come it does not know, and it never moves a cell.
 - ``ours`` is `scheduling.rank` with what a client knows: hosts as they were when it last heard of
   them, the table of chips, a length only where the same cell ran before, and where its data are.
-  The notebook side hands the last two to nobody: the simulation is ahead of it there. It asks the
-  best four, and where all that fit are busy waits at those that come close, and takes the first
-  free slot.
+  Notebooks know the last only of values that live on a host. It asks the best four, and where all
+  that fit are busy waits at those that come close, and takes the first free slot.
 """
 
 from __future__ import annotations

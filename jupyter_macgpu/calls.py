@@ -70,13 +70,28 @@ class Call:
         waits = "await " if inspect.iscoroutinefunction(self.function) else ""
         code = f"{waits}{CALL}[0](*{CALL}[1], **{CALL}[2])"
         code = f"{VALUE} = {code}" if binds else code
-        return Cell(source=code, code=code, count=1, headed=False, dialect=at.dialect)
+        return Cell(
+            source=code,
+            code=code,
+            count=1,
+            headed=False,
+            known_as=_known_as(self.function),
+            dialect=at.dialect,
+        )
 
     @contextmanager
     def lent(self, namespace: dict[str, Any]) -> Iterator[None]:
         """Bind it in the namespace while it is read."""
         with lent(namespace, {CALL: (self.function, self.args, dict(self.kwargs))}):
             yield
+
+
+def _known_as(function: Callable[..., Any]) -> str:
+    """Return what tells a function from others: its name, and what it does where that is known."""
+    inner = inspect.unwrap(function)
+    name = getattr(inner, "__qualname__", type(inner).__qualname__)
+    code = getattr(getattr(inner, "__code__", None), "co_code", b"")
+    return f"call of {getattr(inner, '__module__', '')}.{name} {code.hex()}"
 
 
 def taken_value(namespace: dict[str, Any]) -> Any:

@@ -77,6 +77,8 @@ class Cell:
         None is a notebook's cell.
     request
         Id of the front end's request that runs it; ``""`` where no front end shows widgets.
+    known_as
+        What tells it from other cells, where its source does not.
     """
 
     source: str
@@ -88,4 +90,5 @@ class Cell:
     program: Program | None = None
     after: str | None = None
     request: str = ""
+    known_as: str = ""
     dialect: Dialect

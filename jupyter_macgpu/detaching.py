@@ -88,7 +88,7 @@ def detach(cell: Cell, options: CellOptions, desk: Desk, *, group: str = "") -> 
     own = not inputs.capture.holders
     inputs.mind_retry(options.retry)
     before = [(predecessor(after, desk), after.whatever) for after in options.after]
-    session, placement = _place(inputs, beside(options, before), desk, own=own)
+    session, placement = _place(cell, inputs, beside(options, before), desk, own=own)
     mind_devices(inputs, home.namespace, session, desk.show)
     put_files(options, session, desk.show, desk.interrupts)
     here = [(run, whatever) for run, whatever in before if run.host == session.host.name]
@@ -240,10 +240,10 @@ class Errand:
 
 
 def _place(
-    inputs: Inputs, options: CellOptions, desk: Desk, *, own: bool
+    cell: Cell, inputs: Inputs, options: CellOptions, desk: Desk, *, own: bool
 ) -> tuple[Session, Placement]:
     pool = desk.home.pool
-    wish = wish_for(inputs, options, pool)
+    wish = wish_for(cell, inputs, options, pool)
     if not own:
         session, placement = pool.lease(wish, desk.show.notice)
         desk.placed(session)

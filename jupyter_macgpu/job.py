@@ -244,6 +244,8 @@ class Run:
                 self._row = {**self._row, "state": "lost", "detail": {"removed": True}}
                 break
             self._row = row
+            pool = self._home.pool
+            pool.lengths.told(row, pool.statuses.status(self._host))
             if not self._follow(row.get("detail") or {}):
                 break
         return self._row

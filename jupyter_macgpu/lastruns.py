@@ -92,6 +92,8 @@ class LastRuns:
                 rows = self._pool.runs(host, self._pool.notebook)
             except MacGPUError:
                 continue
+            for row in rows:
+                self._pool.lengths.told(row, self._pool.statuses.status(host))
             said += [
                 text for row in rows if row["run"] not in ours and (text := _said(row, host.name))
             ]

@@ -11,16 +11,21 @@ import json
 import os
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .wire import messages as m
 
 #: Bytes of the file that are read, from its end, to find the runs of a notebook.
 _LOOKED_AT = 2 * 2**20
 #: Bytes of a long line.
 _LINE = 1024
+#: What every line about a run's work has in it.
+_WORK = b'"work": '
 
 
 def state_folder() -> Path:
@@ -79,6 +84,29 @@ def open_runs(notebook: str, since: float) -> list[dict[str, Any]]:
     return list(found.values())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worked:
+    """A run that ended well, and the work that it was: seconds on a machine of speed 1."""
+
+    run: str
+    origin: dict[str, Any]
+    work: float
+
+
+def past_work(notebook: str) -> list[Worked]:
+    """Return a notebook's runs of which it is known how long they took, oldest first."""
+    found = []
+    for line in _tail(_LOOKED_AT):
+        if _WORK not in line:
+            continue  # most lines: reading them would cost a kernel's first cell its time
+        with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+            entry = json.loads(line)
+            if entry["origin"]["notebook"] == notebook:
+                work = float(entry["work"])
+                found.append(Worked(run=str(entry["run"]), origin=entry["origin"], work=work))
+    return found
+
+
 def _tail(size: int) -> list[bytes]:
     try:
         with ledger_path().open("rb") as file:
@@ -117,6 +145,12 @@ class Ledger:
         """Write down that a run's end was seen here; where that fails, its host is asked again."""
         with contextlib.suppress(OSError):
             self._write({"run": run, "over": True})
+
+    def worked(self, run: str, origin: Mapping[str, Any], work: float) -> None:
+        """Write down how long a run took; where that fails, nobody knows it later."""
+        said = {name: origin[name] for name in ("notebook", "cell", "text") if name in origin}
+        with contextlib.suppress(OSError):
+            self._write({"run": run, "work": work, "origin": said})
 
     def _write(self, entry: dict[str, Any]) -> None:
         if self._fd < 0:

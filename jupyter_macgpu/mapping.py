@@ -21,7 +21,7 @@ from .execution import Outcome, Submission
 from .stations import Station, close_all, free_hosts
 from .submission import new_run
 from .submission import submission as make_submission
-from .way import read, wish_for
+from .way import learn, read, wish_for
 from .wire import messages as m
 from .wire.errors import InputError, MacGPUError, TransportError
 from .wire.values.remote import RemoteValue
@@ -131,6 +131,7 @@ class _Item:
     cell: Cell
     inputs: Inputs
     shown: list[m.Output] = field(default_factory=list)
+    sent: m.Submit | None = None
     end: Outcome | BaseException | None = None
 
 
@@ -163,7 +164,8 @@ class _Work:
         options = self._options
         empty = Call(function=bool, args=(), kwargs={})
         inputs = read(empty.cell(self._at), {}, options)
-        wish = replace(wish_for(inputs, options, self._at.pool), stays=False)
+        cell = Call(function=self._function, args=(), kwargs={}).cell(self._at)
+        wish = replace(wish_for(cell, inputs, options, self._at.pool), stays=False)
         hosts = free_hosts(self._at.pool, wish, self._most)
         self._all = [Station(host, self._at.pool, options) for host in hosts]
         self._idle = list(reversed(self._all))
@@ -202,6 +204,8 @@ class _Work:
         table = item.inputs.capture.table
         names, dialect = self._at.namespace, item.cell.dialect
         result = bind(item.end, table, names, host.name, dialect, imports=imports)
+        if item.sent is not None:
+            learn(result, item.sent, host, self._at.pool)
         value = names.pop(VALUE, None)
         raise_error_of(result, shown)
         if isinstance(value, RemoteValue):
@@ -261,6 +265,7 @@ class _Work:
         )
         # Arguments may change here while they are on their way.
         submission = made.copied()
+        item.sent = made.message
         at.record(submission.message, station.host.name)
         thread = threading.Thread(target=self._drive, args=(item, submission), daemon=True)
         self._threads = [old for old in self._threads if old.is_alive()]

@@ -132,7 +132,7 @@ def _goal(pool: Pool, known: KnownRun, to: str | None) -> Host:
         raise RunRefused(f"Run {known.run[:8]} is on {to} already.", known="Nothing was done.")
     mem = options.get("mem")
     wanted = CellOptions(on=to, cpu=bool(options.get("cpu")), mem=mem)
-    wish = wish_of(wanted, pool.fleet, home=None, uses=None, holders=frozenset(), input_bytes=0)
+    wish = wish_of(wanted, pool.fleet, past=pool.lengths.of(known.row.get("origin") or {}))
     if to is not None:
         return pool.decide(wish).host
     pool.ask(pool.fleet.hosts)
@@ -164,7 +164,7 @@ def _park(pool: Pool, known: KnownRun, there: Host, moved: Moved) -> None:
         environment=session.environment,
         origin=row.get("origin") or {},
         options={**(row.get("options") or {}), "parked": True, "again": True, "moved_from": source},
-        rank={"host": there.name, "why": f"it was moved there from {here.name}"},
+        rank={"host": there.name, "reason": f"it was moved there from {here.name}"},
     )
     with pool.lookouts.of(there).link() as link:
         recorder = Recorder(there.name, there.trust)

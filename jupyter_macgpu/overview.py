@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from . import runs
 from .fleet.hosts import select
 from .fleet.status import shown_state
+from .lengths import past_of
 from .placement import ROWS, wish_of
 from .scheduling.explain import Row, table
 from .scheduling.status import State
@@ -163,12 +164,14 @@ def why(pool: Pool, wanted: str) -> dict[str, Any]:
     rank = known.row.get("rank")
     told: Mapping[str, Any] = rank if isinstance(rank, dict) else {}
     rows = told.get("rows")
+    past = past_of(told.get("length"))
     return {
         "run": known.run,
         # Several names may mean one machine: the one that was chosen counts.
         "host": plain_line(str(told.get("host") or known.session.host.name)),
         "reason": plain_line(str(told.get("reason", ""))) or "nothing was stored with this run",
         "rows": list(_rows(rows if isinstance(rows, list) else [])),
+        **({} if past is None else {"length": past.as_json()}),
     }
 
 
@@ -179,7 +182,9 @@ def ranked(data: Mapping[str, Any]) -> str:
     rows = data["rows"]
     more = f"\nthe best {ROWS} hosts" if "run" in data and len(rows) == ROWS else ""
     measured = [f"{name}: {text}" for name, text in data.get("speeds", {}).items()]
-    notes = "".join(f"\n{line}" for line in measured)
+    past = past_of(data.get("length"))
+    expected = [] if past is None else [past.text()]
+    notes = "".join(f"\n{line}" for line in (*expected, *measured))
     return f"{head}\n{table(rows)}{more}{notes}" if rows else str(head)
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from .fleet.hosts import Fleet, Host
     from .fleet.profiles import Profile
+    from .lengths import Past
     from .options import CellOptions
     from .scheduling.rank import Candidate, Ranking
     from .scheduling.selectors import Selector
@@ -55,10 +56,13 @@ class Wish:
     stays
         Whether the notebook's own host is kept as long as it can take the cell: its worker is
         warm and its files are there. Not where the cell itself says what host it wants.
+    past
+        What the cell's last runs tell of its length; None if there is none.
     """
 
     needs: Needs = Needs()  # noqa: RUF009 - frozen
     stays: bool = True
+    past: Past | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,17 +90,21 @@ class Placement:
     among
         Names of the hosts that have answered and may be waited on, this one first; empty where the
         cell is for this one alone.
+    past
+        How long the cell was expected to take, if there was anything to tell by.
     """
 
     host: Host
     reason: str
     ranking: Ranking
     among: tuple[str, ...] = ()
+    past: Past | None = None
 
     def rank(self, limit: int | None = ROWS) -> dict[str, Any]:
         """Return what is stored with the run, for `why`: no more than the best `limit` hosts."""
         rows = rows_of(self.ranking, limit)
-        return {"host": self.host.name, "reason": self.reason, "rows": rows}
+        told = {} if self.past is None else {"length": self.past.as_json()}
+        return {"host": self.host.name, "reason": self.reason, "rows": rows, **told}
 
 
 def wish_of(
@@ -108,6 +116,7 @@ def wish_of(
     holders: frozenset[str] = frozenset(),
     input_bytes: int = 0,
     keys: Collection[str] = (),
+    past: Past | None = None,
 ) -> Wish:
     """Return what a cell asks of its host.
 
@@ -119,6 +128,8 @@ def wish_of(
         What the notebook was told to use: a host or a selector.
     keys
         Keys of labels that are known of hosts, beside those of the fleet file.
+    past
+        How long the cell took before.
 
     Raises
     ------
@@ -146,8 +157,10 @@ def wish_of(
         input_bytes=input_bytes,
         holders=holders,
         home=home,
+        seconds=None if past is None else past.seconds,
     )
-    return Wish(needs=needs, stays=not (options.on or options.profile or options.prefer))
+    stays = not (options.on or options.profile or options.prefer)
+    return Wish(needs=needs, stays=stays, past=past)
 
 
 def _profile_needs(profile: Profile | None) -> Needs:

@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from .lengths import Lengths
 from .link import Link
 from .lookout import Lookouts
 from .owners import Owners
@@ -80,6 +81,7 @@ class Pool:
         self.statuses = Statuses()
         self.lookouts = Lookouts(self._beside)
         self.owners = Owners()
+        self.lengths = Lengths(self.notebook)
         self._hellos: dict[str, m.Hello] = {}
         self._sessions: dict[str, Session] = {}
         self._lock = threading.Lock()
@@ -275,6 +277,7 @@ class Pool:
             return
         self._closed.set()
         self.lookouts.close()
+        self.lengths.close()
         for session in self._sessions.values():
             try:
                 if session.link.open:
@@ -356,7 +359,7 @@ class Pool:
         host = next(host for host in self.fleet.hosts if host.name == chosen.host)
         reason = reason_for(chosen, ranking, wish)
         names = among(ranking, well)
-        return Placement(host=host, reason=reason, ranking=ranking, among=names)
+        return Placement(host=host, reason=reason, ranking=ranking, among=names, past=wish.past)
 
     def _renewed(self, session: Session, host: Host) -> Session | None:
         """Let a session follow its entry in the fleet file; None if it is another machine now."""

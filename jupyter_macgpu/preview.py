@@ -6,6 +6,8 @@ import builtins
 from typing import TYPE_CHECKING, Any
 
 from .gathering import gather
+from .placement import rows_of
+from .scheduling.explain import table
 from .way import read, wish_for
 from .wire.values.refusals import type_name
 from .wire.values.remote import format_size
@@ -27,10 +29,14 @@ def preview(cell: Cell, namespace: dict[str, Any], options: CellOptions, pool: P
         As running it would.
     """
     inputs = read(cell, namespace, options)
-    placement = pool.decide(wish_for(inputs, options, pool))
+    placement = pool.decide(wish_for(cell, inputs, options, pool))
     capture = inputs.capture
     total = sum(capture.nbytes.values()) + len(capture.stream)
     lines = [f"would run on {placement.host.name} ({placement.reason})"]
+    if placement.past is not None:
+        lines.append(placement.past.text())
+    if len(placement.ranking.candidates) > 1:
+        lines += table(rows_of(placement.ranking)).splitlines()
     lines.append(f"would send {len(capture.names)} variables, {format_size(total)}")
     largest = sorted(capture.nbytes.items(), key=lambda item: -item[1])
     for name, size in largest[:_ROWS]:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from .execution import Submission
+from .lengths import text_key
 from .variables import variables
 from .wire import blobs, bundle
 from .wire import messages as m
@@ -80,7 +81,12 @@ def new_run() -> str:
 
 def origin_of(cell: Cell, notebook: str) -> dict[str, Any]:
     """Return where a cell stands, as `wire.messages.Submit` has it."""
-    return {"notebook": notebook, "cell": cell.cell, "kernel": cell.kernel}
+    return {
+        "notebook": notebook,
+        "cell": cell.cell,
+        "kernel": cell.kernel,
+        "text": text_key(cell),
+    }
 
 
 def run_options(options: CellOptions) -> dict[str, Any]:

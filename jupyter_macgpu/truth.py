@@ -122,7 +122,7 @@ class TruthCheck:
     def _place(self, inputs: Inputs, session: Session) -> tuple[Session, dict[str, Any]]:
         """Return where the second run goes: the first one's host, if that can take it."""
         pool = self._desk.home.pool
-        wish = wish_for(inputs, self._options, pool)
+        wish = wish_for(self._cell, inputs, self._options, pool)
         needs = replace(wish.needs, home=session.host.name)
         placement = pool.decide(replace(wish, needs=needs, stays=True))
         at = pool.session(placement.host)

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from .cell import Cell
-    from .execution import Show
+    from .execution import Show, Submission
     from .fleet.hosts import Host
     from .handed import Handed
     from .interrupts import Interrupts
@@ -138,7 +138,7 @@ def run_cell(
         outcome = driven(execution, session.link, show, interrupts)
     judge = second.begin(outcome, inputs, session, limits) if second else None
     result = _bound(outcome, inputs, namespace, session.host, cell)  # 5 publish
-    collected(session.link, outcome)
+    _is_here(result, outcome, submission, session, pool)
     return judge(result) if judge else result
 
 
@@ -157,6 +157,13 @@ def _bound(
     table = inputs.capture.table
     imports = imports_of(cell.code) if host.trust == "data" else None
     return bind(outcome, table, namespace, host.name, cell.dialect, imports=imports)
+
+
+def _is_here(
+    result: Result, outcome: Outcome, sent: Submission, session: Session, pool: Pool
+) -> None:
+    collected(session.link, outcome)
+    learn(result, sent.message, session.host, pool)
 
 
 @contextlib.contextmanager
@@ -198,7 +205,7 @@ def _placed(
     interrupts: Interrupts,
 ) -> Iterator[_Place]:
     """Find a host for a cell, waiting on several if they are busy; keep its slot in this block."""
-    wish = wish_for(inputs, options, pool)
+    wish = wish_for(cell, inputs, options, pool)
     request = Request(
         run=run,
         origin=origin_of(cell, pool.notebook),
@@ -264,7 +271,7 @@ def read(cell: Cell, namespace: dict[str, Any], options: CellOptions) -> Inputs:
     )
 
 
-def wish_for(inputs: Inputs, options: CellOptions, pool: Pool) -> Wish:
+def wish_for(cell: Cell, inputs: Inputs, options: CellOptions, pool: Pool) -> Wish:
     """Return what a cell asks of its host.
 
     Raises
@@ -281,7 +288,16 @@ def wish_for(inputs: Inputs, options: CellOptions, pool: Pool) -> Wish:
         holders=capture.holders,
         input_bytes=sum(capture.nbytes.values()) + len(capture.stream),
         keys=pool.label_keys() if options.on or pool.uses else (),
+        past=pool.lengths.of(origin_of(cell, pool.notebook)),
     )
+
+
+def learn(result: Result, sent: m.Submit, host: Host, pool: Pool) -> None:
+    """Remember how long a run took that ended well."""
+    ran = (result.summary.get("timings") or {}).get("run")
+    told = {"run": result.run, "state": result.state, "ran": ran}
+    row = {**told, "origin": sent.origin, "options": sent.options}
+    pool.lengths.told(row, pool.statuses.status(host))
 
 
 def collected(link: Link, outcome: Outcome) -> None:

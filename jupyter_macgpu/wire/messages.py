@@ -145,7 +145,8 @@ class Submit(Message):
     environment
         What the session's worker runs in; fixed at the session's first run.
     origin
-        ``{notebook, cell, kernel}``: where the cell stands.
+        ``{notebook, cell, kernel, text}``: where the cell stands, and what tells its text from
+        others.
     options
         ``timeout`` and ``wait`` in seconds, ``mem`` in bytes, ``cpu``, ``priority`` as
         `order.Place` has it, ``again``, ``name``;

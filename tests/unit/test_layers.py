@@ -23,7 +23,7 @@ FLOORS = [
     {"axes", "comparing", "mpserrors"},
     {"amounts", "progress"},
     {"cell", "devices", "fleet", "gathering", "interrupts", "ledger", "notebook"},
-    {"statusline"},
+    {"lengths", "statusline"},
     {"outputs"},
     {
         "conversation",
