@@ -31,7 +31,7 @@ T = TypeVar("T")
 CALL, VALUE = "_macgpu_call", "_macgpu_value"
 #: What a cell's first line may say and a call may not.
 NOT_OF_CALLS = frozenset(
-    {"inputs", "outputs", "again", "dry_run", "detach", "sweep", "most", "verify"}
+    {"inputs", "outputs", "again", "dry_run", "detach", "sweep", "most", "verify", "fallbacks"}
 )
 
 

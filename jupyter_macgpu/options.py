@@ -72,6 +72,8 @@ class CellOptions:
         How many of these run at once; None leaves it to the hosts.
     verify
         With what its results are compared; None compares nothing.
+    fallbacks
+        Whether all operations are named that the CPU did since the GPU's library lacks them.
     """
 
     on: str | None = None
@@ -97,6 +99,7 @@ class CellOptions:
     sweep: tuple[str, ...] = ()
     most: int | None = None
     verify: Verify | None = None
+    fallbacks: bool = False
 
 
 def parse_cell(line: str, defaults: str = "") -> CellOptions:
@@ -306,6 +309,11 @@ CELL_OPTIONS: tuple[Option, ...] = (
         value="cpu[=TOLERANCE]",
         read=values.read_verify,
         help="compute it again on the CPU, and say how far the results are apart",
+    ),
+    Option(
+        names=("--fallbacks",),
+        field="fallbacks",
+        help="name all operations that MPS lacks and the CPU did, not only the first",
     ),
 )
 

@@ -123,6 +123,7 @@ def _description(
         "parent": cell.request if host.trust == "full" else "",
         "cpu": options.cpu,
         "compared": options.verify is not None,
+        "fallbacks": options.fallbacks,
         "after": cell.after,
         "program": None if cell.program is None else _told(cell.program),
     }

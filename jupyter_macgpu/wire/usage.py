@@ -46,8 +46,8 @@ class Usage:
     heat
         The hottest thermal state: ``nominal``, ``moderate``, ``heavy``, ``trapping``.
     fallbacks
-        Operations that PyTorch ran on the processor since Metal lacks them. It names each once in
-        a worker's life.
+        Operations that PyTorch ran on the processor since Metal lacks them. By itself it names one
+        alone in a worker's life, the first; with ``--fallbacks`` all of a run.
     """
 
     seconds: float | None = None

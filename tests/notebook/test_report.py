@@ -94,3 +94,44 @@ def test_figures_agree_with_what_the_cell_measured_itself(book):
 def test_a_run_that_has_not_ended_has_no_report_yet(book):
     said = book.run("%macgpu report nonesuch").text
     assert "nonesuch" in said
+
+
+#: Warns as PyTorch does of an operation that MPS lacks; and warns itself, once in a process.
+FALLS_BACK = """
+def lacks(name):
+    warnings.warn(
+        f"The operator '{name}' is not currently supported on the MPS backend and will fall back"
+    )
+
+import warnings, torch
+"""
+
+
+def test_operations_that_fell_back_are_named_and_all_of_a_run_with_an_option(book):
+    book.run(FALLS_BACK).error_is(None)
+    cell = "for name in ('aten::a', 'aten::b', 'aten::a'):\n    lacks(name)"
+    ran = book.run(f"%%macgpu --fallbacks\n{cell}").error_is(None)
+    assert ran.text.count("'aten::a'") == 1
+    for _ in range(2):
+        # The same place warns again: it is named again, for it is another run.
+        book.run("%%macgpu --fallbacks\nimport torch\nlacks('aten::c')").error_is(None)
+        report = json.loads(book.run("%macgpu report --json").text)
+        assert report["usage"]["fallbacks"] == ["aten::c"]
+    assert "aten::c" in book.run("%macgpu report").text
+
+
+def test_pytorch_repeats_what_it_says_once_only_while_it_is_asked_to(book):
+    # The only warning of that kind that PyTorch gives without a GPU.
+    once = (
+        "import torch, warnings\n"
+        "with warnings.catch_warnings(record=True) as seen:\n"
+        "    warnings.simplefilter('always')\n"
+        "    for _ in range(3):\n"
+        "        torch.ones(1, dtype=torch.complex64).to(torch.float32)\n"
+        "many = len(seen)"
+    )
+    said = []
+    for options in ("", " --fallbacks", ""):
+        book.run(f"%%macgpu{options} -o many\n{once}").error_is(None)
+        said.append(book.names["many"])
+    assert said == [1, 3, 0]

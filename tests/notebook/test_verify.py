@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from jupyter_macgpu.mpserrors import KNOWN, errors_in, line_of
-from jupyter_macgpu.wire.errors import InputError
+from jupyter_macgpu.wire.errors import InputError, RemoteError
 from tests.inputs.shell import notebook, refused
 
 #: Binds `second`: whether the cell has run before.
@@ -144,6 +144,13 @@ def test_values_that_live_in_a_worker_alone_are_refused_before_anything_is_sent(
 
 def test_device_is_the_cpu_with_cpu(book):
     assert "'cpu'" in book.run("%%macgpu --cpu\ndevice").error_is(None).text
+
+
+def test_inputs_that_belong_to_a_gpu_are_in_host_memory_without_one(book):
+    # PyTorch has a device without memory everywhere: what is sent to it cannot be read back.
+    book.run("t = torch.ones(3); t._macgpu_device = 'meta'").error_is(None)
+    assert "meta tensor" in book.run("%%macgpu\nt.device.type").error_is(RemoteError).text
+    assert "'cpu'" in book.run("%%macgpu --cpu\nt.device.type").error_is(None).text
 
 
 def test_nothing_of_it_is_left_behind(book):

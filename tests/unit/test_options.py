@@ -53,6 +53,7 @@ GOOD_LINES = {
     "--verify cpu": CellOptions(verify=Verify()),
     "--verify cpu=1e-3": CellOptions(verify=Verify(tolerance=0.001)),
     "--verify=cpu=0": CellOptions(verify=Verify(tolerance=0.0)),
+    "--fallbacks": CellOptions(fallbacks=True),
     "--priority -3": CellOptions(priority=-3),
     "--priority=+2": CellOptions(priority=2),
     "--mem=1.5GiB": CellOptions(mem=3 * 2**29),

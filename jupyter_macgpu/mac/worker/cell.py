@@ -55,6 +55,8 @@ class Cell:
         Whether it goes without a GPU.
     is_compared
         Whether the run is compared with another one of the same cell; see `checking`.
+    names_fallbacks
+        Whether all operations that fall back to the processor are named; see `measure`.
     after
         Id of the run that came before this one, where the namespace stays here from one run to
         the next and nothing of it travels; the empty text for the first of them. None is a
@@ -80,6 +82,7 @@ class Cell:
     program: Program | None
     cpu: bool
     is_compared: bool
+    names_fallbacks: bool
     after: str | None
     stream: memoryview = field(repr=False)
     buffers: tuple[memoryview, ...] = field(repr=False)
@@ -129,6 +132,7 @@ def _described(said: dict[str, Any], stream: memoryview, buffers: tuple[memoryvi
         program=read_program(said["program"]) if said.get("program") else None,
         cpu=bool(said.get("cpu")),
         is_compared=bool(said.get("compared")),
+        names_fallbacks=bool(said.get("fallbacks")),
         after=said.get("after"),
         stream=stream,
         buffers=buffers,

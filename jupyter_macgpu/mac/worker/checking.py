@@ -15,7 +15,7 @@ from .. import hardware
 from .device import gpu_never_used, torch_used_gpu
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from .cell import Cell
 
@@ -38,7 +38,7 @@ class Check:
     def __init__(self, cell: Cell) -> None:
         self._is_on = cell.is_compared
         self._without_gpu = cell.is_compared and cell.cpu
-        self._text = f"{cell.source}\n{cell.code}"
+        self._cell = cell
         self._told: dict[str, Any] = {}
 
     @contextlib.contextmanager
@@ -47,9 +47,7 @@ class Check:
         if not self._is_on:
             yield
             return
-        for package, module in _PACKAGES.items():
-            if package in self._text and importlib.util.find_spec(package) is not None:
-                importlib.import_module(module)
+        import_named(self._cell, _PACKAGES)
         before = _generators()
         if not self._without_gpu:
             yield
@@ -75,6 +73,20 @@ class Check:
         has_mps = torch is not None and torch.backends.mps.is_available()
         version = str(torch.__version__) if torch is not None and has_mps else None
         self._told = {"gpu": gpu, "drew": drew, "torch": version}
+
+
+def import_named(cell: Cell, packages: Mapping[str, str]) -> None:
+    """Import the modules whose packages a cell's text names, if they are here.
+
+    Parameters
+    ----------
+    packages
+        Modules by the names of their packages.
+    """
+    text = f"{cell.source}\n{cell.code}"
+    for package, module in packages.items():
+        if package in text and importlib.util.find_spec(package) is not None:
+            importlib.import_module(module)
 
 
 def _generators() -> dict[str, Any]:

@@ -104,6 +104,7 @@ class Executor:
             self._device(cell),
             lent(self.shell.user_ns, left),
             check.watch(),
+            self.measure.naming_all(cell),
         ):
             self.asking.allow(cell.can_ask)
             outcome = await self.shell.run_user_cell(
@@ -140,6 +141,7 @@ class Executor:
                 cell.buffers,
                 self.shell.user_ns,
                 live=self.holdings.all(),
+                to_devices=not cell.cpu,
                 register_source=self._register_source,
                 number_of=self.number_of,
             )

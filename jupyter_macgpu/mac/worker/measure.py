@@ -13,9 +13,15 @@ import resource
 import sys
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...wire.usage import MOST, Usage, to_json
+from .checking import import_named
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .cell import Cell
 
 #: PyTorch's warning, worded so since its version 1.13 (``MPSFallback.mm``).
 _FALLBACK = re.compile(r"The operator '([^']+)' is not currently supported on the MPS backend")
@@ -43,6 +49,29 @@ class Measure:
         if torch is not None and torch.cuda.is_initialized():
             torch.cuda.reset_peak_memory_stats()
 
+    @contextlib.contextmanager
+    def naming_all(self, cell: Cell) -> Iterator[None]:
+        """Have PyTorch name every operation that falls back in this block, if the cell asks for it.
+
+        It warns from one place for all of them, and only once in a process (``TORCH_WARN_ONCE``),
+        unless it is told to warn always: then at each call, of which the user sees the first.
+        """
+        if cell.names_fallbacks:
+            import_named(cell, {"torch": "torch"})
+        torch = sys.modules.get("torch")
+        if torch is None or not cell.names_fallbacks:
+            yield
+            return
+        always = torch.is_warn_always_enabled()
+        torch.set_warn_always(True)
+        try:
+            with warnings.catch_warnings():
+                # Python shows a text once for each place: a later run is to name it again.
+                warnings.filterwarnings("always", message=_FALLBACK.pattern)
+                yield
+        finally:
+            torch.set_warn_always(always)
+
     def end(self) -> dict[str, Any]:
         """Return what the run used, as `usage.to_json` has it."""
         torch, mlx = sys.modules.get("torch"), sys.modules.get("mlx.core")
@@ -63,12 +92,14 @@ class Measure:
         )
 
     def _listen(self) -> None:
-        """Read the warnings that pass by; they are shown as before."""
+        """Read the warnings that pass by; they are shown, an operation once in a run."""
         show = warnings.showwarning
 
         def showwarning(message: Any, *rest: Any, **named: Any) -> None:
             found = _FALLBACK.search(str(message))
-            if found and len(self._fallbacks) < MOST and found[1] not in self._fallbacks:
+            if found and found[1] in self._fallbacks:
+                return
+            if found and len(self._fallbacks) < MOST:
                 self._fallbacks.append(found[1])
             show(message, *rest, **named)
 

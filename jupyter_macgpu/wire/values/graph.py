@@ -189,6 +189,8 @@ class Decoder(pickle.Unpickler):
         self.live = live
         self.host = host
         self.register_source = register_source
+        #: Whether tensors go to the devices that they belong to, where there are these.
+        self.to_devices = on_worker
         #: Functions and classes that were rebuilt here, against those imported by name.
         self.made: set[int] = set()
         #: Live objects of remote values: the notebook has handles in their place.

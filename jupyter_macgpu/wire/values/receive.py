@@ -91,6 +91,7 @@ def receive(
     namespace: dict[str, Any],
     *,
     live: Mapping[str, object] | None = None,
+    to_devices: bool = True,
     host: str = "the notebook's side",
     classes: ClassRegistry = CLASSES,
     register_source: RegisterSource | None = None,
@@ -109,6 +110,8 @@ def receive(
         The worker's namespace; it is changed.
     live
         Objects that stayed here after earlier runs, by key.
+    to_devices
+        Whether tensors go to the devices that they belong to; else all stay in host memory.
     host
         Where the inputs come from, for the texts of lazy imports.
     register_source
@@ -125,6 +128,7 @@ def receive(
         stream, buffers, namespace=namespace, classes=classes, on_worker=True,
         live=live or {}, host=host, register_source=register_source,
     )  # fmt: skip
+    decoder.to_devices = to_devices
     values = dict(_load_all(decoder))
     for name in [name for name in namespace if not is_hidden(name) or is_result(name)]:
         del namespace[name]

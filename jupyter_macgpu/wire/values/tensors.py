@@ -133,13 +133,13 @@ def reduce_storage(encoder: Encoder, storage: Any) -> Any:
 
 @builder
 def build_storage(decoder: Decoder, memory: Any, device: str) -> Any:
-    """Make a storage on received memory, on its device if this is a worker that has it.
+    """Make a storage on received memory, on its device if that is here and may be used.
 
     The storage on the device is the object of the graph: what is computed there has to
     be found when the run's changes are looked for.
     """
     storage = host_storage(memory)
-    if device == "cpu" or not decoder.on_worker or storage.nbytes() == 0:
+    if device == "cpu" or not decoder.to_devices or storage.nbytes() == 0:
         return storage
     try:
         return flat(storage).to(device).untyped_storage()
