@@ -16,7 +16,7 @@ from .handed import Before
 from .homecoming import Copies, catch_up, come_home, copies
 from .interrupts import Interrupts
 from .recorder import Recorder
-from .showing import as_html, as_text
+from .showing import MIME, as_html, as_text
 from .verdicts import error_of
 from .wire import messages as m
 from .wire.errors import RunRefused, TransportError
@@ -380,3 +380,7 @@ class Run:
 
     def _repr_html_(self) -> str:
         return as_html(self.shown())
+
+    def _repr_mimebundle_(self, **_chosen: object) -> dict[str, object]:
+        """Name the run for front ends, beside the text and the page that people see."""
+        return {MIME: {"run": self.run, "host": self.host}}

@@ -11,6 +11,8 @@ from .wire.plain import plain_line
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+#: What front ends know a run by, in the output of a cell that was handed in.
+MIME = "application/vnd.jupyter-macgpu.run+json"
 #: What a state means for who reads it.
 _WORDS = {"started": "runs", "ok": "done", "error": "raised an error", "receiving": "is on its way"}
 

@@ -15,7 +15,7 @@ from ..link import Unheard
 from ..wire import messages as m
 from ..wire.errors import MacGPUError, TransportError
 from .board import News
-from .refusals import told
+from .refusals import Unknown, told
 from .tail import Had, Tail
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ GATHER = 0.1
 ASK, SILENT = 10.0, 30.0
 #: Seconds before a lost connection is made anew: at first, and at most.
 SOON, LATER = 0.5, 15.0
+#: What a host says of a run that it has not got, or no more.
+_GONE = ("unknown-run", "removed")
 #: Runs that are followed at the same time.
 MOST = 64
 
@@ -113,12 +115,18 @@ class Followers:
                 pause = SOON if tail.recorder.offset > before else min(LATER, 2 * pause)
                 follower.stopped.wait(pause)
             except MacGPUError as error:
-                self._tell(News(kind="problem", content=told(error)))
+                self._tell(trouble(tail.run, error))
                 break
         self._say(tail, len(tail.whole()["outputs"]))
 
     def _say(self, tail: Tail, first: int) -> None:
         self._tell(News(kind="outputs", keys=(tail.run,), first=first))
+
+
+def trouble(run: str, error: MacGPUError) -> News:
+    """Return the news that a run cannot be followed, for those who wanted it."""
+    content = {**told(error), "run": run, "gone": isinstance(error, Unknown)}
+    return News(kind="problem", keys=(run,), content=content)
 
 
 def read_whole(link: Link, tail: Tail) -> None:
@@ -160,6 +168,8 @@ def _records(
             at = tail.recorder.offset = message.offset
             now_ends = int(message.detail.get("end", 0))
         elif isinstance(message, m.Refused) and message.subject == tail.run:
+            if message.reason in _GONE:
+                raise Unknown
             raise refusal_of(message, link.host)
         is_over = isinstance(message, m.End) and message.run == tail.run
         is_over = is_over or (until_now and now_ends is not None and at >= now_ends)

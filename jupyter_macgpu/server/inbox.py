@@ -55,6 +55,8 @@ class Inbox:
         if news.kind == "outputs":
             for run in (run for run in news.keys if run in self.follows):
                 self._outputs[run] = min(news.first, self._outputs.get(run, news.first))
+        elif news.kind == "problem" and news.keys:
+            self._troubles += [news] * any(run in self.follows for run in news.keys)
         elif not self.is_visible:
             if news.kind == "runs":
                 self._runs |= dict.fromkeys(run for run in news.keys if run in self.follows)

@@ -117,8 +117,13 @@ class Service:
         self._watch.ask(host.name)
         return self._row_of(host)
 
-    def follow(self, run: str) -> None:
+    def follow(self, run: str, host: str | None = None) -> None:
         """Have the output of a run told as news, for one more.
+
+        Parameters
+        ----------
+        host
+            Where it is, if the board does not know that yet.
 
         Raises
         ------
@@ -126,9 +131,10 @@ class Service:
             If no host is known to have it, or too many runs are followed.
         """
         row = self.board.run(run)
-        if row is None:
+        name = host if row is None else row["host"]
+        if name is None:
             raise Unknown
-        if not self.followers.follow(run, self._host(row["host"])):
+        if not self.followers.follow(run, self._host(name)):
             raise Unknown("Too many runs are followed at the same time.")
 
     def unfollow(self, run: str) -> None:

@@ -18,6 +18,7 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 from .. import __version__
 from ..wire.errors import MacGPUError
 from .contract import checked
+from .followers import trouble
 from .handlers import RESOURCE
 from .inbox import Inbox
 from .refusals import BadBody, told
@@ -74,6 +75,10 @@ class Audience:
         for member in self._members:
             member.inbox.take(news)
             member.wake()
+            if news.kind == "problem":
+                # A run that cannot be followed is not: whoever wants it again says so.
+                for run in news.keys:
+                    member.unfollow(run)
 
 
 class Stream(ExtensionHandlerMixin, WebSocketMixin, WebSocketHandler, JupyterHandler):
@@ -116,9 +121,9 @@ class Stream(ExtensionHandlerMixin, WebSocketMixin, WebSocketHandler, JupyterHan
             return
         match said["type"]:
             case "follow":
-                self._follow(said["run"])
+                self._follow(said["run"], said.get("host"))
             case "unfollow":
-                self._unfollow(said["run"])
+                self.unfollow(said["run"])
             case _:
                 self.inbox.show(said["visible"])
                 self.audience.looks_changed()
@@ -130,25 +135,27 @@ class Stream(ExtensionHandlerMixin, WebSocketMixin, WebSocketHandler, JupyterHan
             self.audience.part(self)
             self._telling.cancel()
             for run in list(self.inbox.follows):
-                self._unfollow(run)
+                self.unfollow(run)
         super().on_close()
 
     def wake(self) -> None:
         """Have what there is to say said."""
         self._woken.set()
 
-    def _follow(self, run: str) -> None:
+    def _follow(self, run: str, host: str | None) -> None:
         if run in self.inbox.follows:
             self.inbox.follow(run)
             return
         try:
-            self.audience.service.follow(run)
+            self.audience.service.follow(run, host)
         except MacGPUError as error:
-            self.write_message(json.dumps({"type": "problem", **told(error)}))
+            said = {"type": "problem", **trouble(run, error).content}
+            self.write_message(json.dumps(said))
         else:
             self.inbox.follow(run)
 
-    def _unfollow(self, run: str) -> None:
+    def unfollow(self, run: str) -> None:
+        """Tell no more of a run's outputs."""
         if run in self.inbox.follows:
             self.inbox.unfollow(run)
             self.audience.service.unfollow(run)

@@ -126,6 +126,25 @@ def _text(outputs: list[dict[str, Any]]) -> str:
     return "".join(output.get("text", "") for output in outputs)
 
 
+def test_a_run_is_followed_by_its_host_though_the_board_does_not_know_it(
+    server: Running, book: Notebook, listener: Listener
+) -> None:
+    run = job(book, "print('here')")
+    bundle, _ = book.shell.display_formatter.format(run)
+    assert {"text/plain", "text/html"} < bundle.keys()
+    named = bundle["application/vnd.jupyter-macgpu.run+json"]
+    assert named == {"run": run.run, "host": "a"}
+    with server.stream() as other:
+        other.say(type="visible", visible=False)
+        other.say(type="follow", **named)
+        other.until(lambda heard: heard.final.get(run.run))
+        assert _text(other.outputs[run.run]) == "here\n"
+    for unknown in ({"host": "a"}, {"host": "nowhere"}, {}):
+        listener.say(type="follow", run="f" * 32, **unknown)
+        problem = listener.until_said("problem")
+        assert (problem["run"], problem["gone"]) == ("f" * 32, True)
+
+
 def test_a_long_stream_grows_by_what_is_new(
     server: Running, book: Notebook, listener: Listener
 ) -> None:

@@ -93,6 +93,7 @@ OWNERS = {
     },
     "cloudpickle": {"wire/values/"},
     "comm": {"comms.py"},
+    "cronsim": {"server/"},
     "fabric": {"transport/ssh/"},
     "ipywidgets": {"widgets/"},
     "jsonschema": {"server/"},
