@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .standing import span
+from .tables import NO_FORMULAS
 from .wire.plain import plain_line
 from .wire.usage import KEY, Usage, from_json
 from .wire.values.remote import format_size
@@ -116,7 +117,7 @@ class Report:
             f"<td style='text-align:left'>{html.escape(text)}</td></tr>"
             for name, text in self.rows()
         )
-        return f"<table>{cells}</table>"
+        return f"<table {NO_FORMULAS}>{cells}</table>"
 
 
 def report_of(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from .notebook import somebody_looks
 from .progress import Progress
+from .tables import NO_FORMULAS
 from .wire.plain import plain_line
 from .wire.usage import Usage
 
@@ -139,9 +140,13 @@ class StatusLine:
         line = f"macgpu: {plain_line(text)}" if text else ""
         data = {
             "text/plain": line,
-            "text/html": f'<div style="{_STYLE}">{html.escape(line)}</div>' if line else "",
+            "text/html": _page(line) if line else "",
         }
         is_update, self._display = bool(self._display), self._display or secrets.token_hex(8)
         self._shell.display_pub.publish(
             data, transient={"display_id": self._display}, update=is_update
         )
+
+
+def _page(line: str) -> str:
+    return f'<div {NO_FORMULAS} style="{_STYLE}">{html.escape(line)}</div>'

@@ -11,6 +11,8 @@ from .wire.plain import plain_line
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+#: On an element of a page: front ends do not take what stands between two dollars for a formula.
+NO_FORMULAS = 'class="mathjax_ignore tex2jax_ignore"'
 #: A number as these tables have it, with what it counts.
 _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?(?: ?(?:%|s|min|h|d|[KMGT]?i?B))?")
 
@@ -38,7 +40,7 @@ def page_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str
         for at in range(len(rows))
     )
     body = "".join(f"<tr>{line}</tr>" for line in lines)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f"<table {NO_FORMULAS}><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _cell(tag: str, text: str, side: str) -> str:
