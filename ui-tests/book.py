@@ -160,6 +160,14 @@ class Book:
         self.start(number)
         self.wait_idle(seconds)
 
+    def add(self, source: str) -> None:
+        """Add a code cell at the end."""
+        self.page.evaluate(
+            f"source => {{ const {{ model }} = {_PANEL}.content;"
+            " model.sharedModel.addCell({ cell_type: 'code', source }); }",
+            source,
+        )
+
     def cell(self, number: int) -> Locator:
         """Return a whole cell."""
         return self.page.locator(".jp-Notebook .jp-Cell").nth(number)

@@ -19,10 +19,10 @@ from typing import Any
 
 #: Seconds in which it answers.
 _PATIENCE = 60.0
-#: Settings of the front ends: no news, every cell is in the page, dialogs only where asked for.
+#: Settings of the front ends: no news, no saving by itself, every cell and output in the page.
 _SETTINGS: dict[str, dict[str, Any]] = {
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
-    "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},
+    "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none", "maxNumberOutputs": 1000},
     "@jupyterlab/docmanager-extension/plugin": {"autosave": False},
 }
 
