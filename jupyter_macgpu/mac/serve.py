@@ -9,7 +9,6 @@ for, and a worker that does not answer is a worker that is busy.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import gc
 import os
 import selectors
@@ -52,12 +51,15 @@ class Server:
     ----------
     place
         Its store, prepared.
+    lock
+        The store's lock file, held.
     slots
         Runs at a time by kind.
     """
 
-    def __init__(self, place: store.Store, slots: dict[str, int]) -> None:
+    def __init__(self, place: store.Store, lock: int, slots: dict[str, int]) -> None:
         self.place = place
+        self._lock = lock
         self.mind = Supervisor(slots, store.boot_id())
         self.selector = selectors.DefaultSelector()
         self._numbers = 0
@@ -333,6 +335,12 @@ class Server:
             self._check(worker)
 
     def _tick(self) -> None:
+        if not self.place.is_locked_by(self._lock):
+            # It was deleted: nobody can come back for what runs here.
+            for worker in self._hands.workers.values():
+                worker.destroy()
+            self._hands.leaving = True
+            return
         self._hands.retry()
         for worker in list(self._hands.workers.values()):
             if not worker.reached:
@@ -364,10 +372,8 @@ def main() -> None:
     os.umask(0o077)
     place = store.Store(store.default_root())
     place.prepare()
-    lock = os.open(place.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    lock = place.take_lock()
+    if lock is None:
         return
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -375,19 +381,16 @@ def main() -> None:
     process = {"pid": os.getpid(), "start": store.process_start(os.getpid())}
     build.write(place, build.ours(), process)
     slots = {"gpu": int(os.environ.get("MACGPU_SLOTS", "1")), "cpu": os.cpu_count() or 1}
-    server = Server(place, slots)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    place.socket.unlink(missing_ok=True)
-    with store.bindable(place.socket) as path:
-        listener.bind(path)
-    listener.listen(64)
+    server = Server(place, lock, slots)
+    listener = store.listen(place.socket, 64)
     listener.setblocking(False)
     server.listen(listener)
     # What is there now stays; runs make few cycles, and each look for them delays a cell.
     gc.freeze()
     gc.set_threshold(20_000, 20, 100)
     server.run()
-    place.socket.unlink(missing_ok=True)
+    if place.is_locked_by(lock):
+        place.socket.unlink(missing_ok=True)
     server.close()
     os.close(lock)
     if server.successor is not None:

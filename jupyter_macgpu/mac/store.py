@@ -9,6 +9,7 @@ one instance name.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import stat
@@ -49,6 +50,28 @@ class Store:
     def lock(self) -> Path:
         """File that the living supervisor holds locked."""
         return self.root / "lock"
+
+    def take_lock(self) -> int | None:
+        """Return the lock file, open and locked; None if another supervisor lives."""
+        lock = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            return None
+        return lock
+
+    def is_locked_by(self, lock: int) -> bool:
+        """Say whether an open file is the store's lock file: not if the store was deleted.
+
+        A disk that does not answer the question deleted nothing.
+        """
+        try:
+            return os.path.samestat(self.lock.stat(), os.fstat(lock))
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
 
     @property
     def log(self) -> Path:
@@ -266,11 +289,20 @@ def bindable(path: Path) -> Iterator[str]:
         os.close(back)
 
 
+def listen(path: Path, backlog: int) -> socket.socket:
+    """Return a socket that listens as `path`, in a folder that is ours alone."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    path.unlink(missing_ok=True)
+    with bindable(path) as name:
+        listener.bind(name)
+    path.chmod(0o600)
+    listener.listen(backlog)
+    return listener
+
+
 def sync(fd: int) -> None:
     """Bring a file to the disk; on macOS past the disk's own cache (F_FULLFSYNC)."""
     if sys.platform == "darwin":
-        import fcntl
-
         fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
     else:
         os.fsync(fd)

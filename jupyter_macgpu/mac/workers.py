@@ -263,6 +263,11 @@ class Worker:
         self.next_signal = signal.SIGKILL
         self.deadline = now + PATIENCE
 
+    def destroy(self) -> None:
+        """Kill the worker and all that it started, at once."""
+        self.signal(signal.SIGKILL)
+        stragglers.reap(self.folder)
+
     def signal(self, number: int) -> None:
         """Send a signal to the worker's process group, if it is still that process."""
         if self.how is None and self.pid and store.process_start(self.pid) == self.start:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,6 +83,34 @@ def test_what_a_cell_started_outlives_the_cell_and_not_the_worker(
     assert not processes.wait_for_none(state, {"child"}, 10.0)
     assert orphans(desk.pool.session(desk.host).link) == []
     invariants.nothing_left(state, desk)
+
+
+@pytest.mark.parametrize("dies", ["nobody", "the supervisor"])
+def test_who_deletes_the_folder_ends_all_that_was_kept_there(
+    desk: Desk, state: Path, dies: str
+) -> None:
+    """The run is lost, and its notebook is told so; the next cell begins anew."""
+    before = threading.Thread(target=lambda: _delete(state, dies == "the supervisor"))
+    before.start()
+    told = desk.run(
+        "import subprocess, time\n"
+        "subprocess.Popen(['sleep', '301'], start_new_session=True)\ntime.sleep(1e6)"
+    )
+    before.join()
+    assert told.state == "lost"
+    assert told.error is not None
+    invariants.said_in_four_parts(told.error)
+    assert not processes.wait_for_none(state, {"worker", "child"}, 20.0)
+    assert desk.run("x = 1").state == "ok"
+    invariants.nothing_left(state, desk)
+
+
+def _delete(state: Path, supervisor_too: bool) -> None:
+    sleepers(state)
+    if supervisor_too:
+        (supervisor,) = processes.found(state, "supervisor")
+        supervisor.kill()
+    shutil.rmtree(state)
 
 
 def test_orphans_are_found_and_told(desk: Desk, state: Path) -> None:

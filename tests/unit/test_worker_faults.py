@@ -7,13 +7,15 @@ import os
 import select
 import signal
 import socket
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from jupyter_macgpu.mac.merge import Merger, Written
-from jupyter_macgpu.mac.worker.doorman import listen
+from jupyter_macgpu.mac.store import listen, process_start
+from jupyter_macgpu.mac.worker.doorman import Patience
 from jupyter_macgpu.wire import messages as m
 from tests.unit.worker_driver import PATIENCE, Driver, Supervisor
 
@@ -25,12 +27,13 @@ def worker(tmp_path):
 
 
 def until(driver, text):
-    """Listen until the cell has written `text`."""
+    """Listen until the cell has written `text`; return all that it has."""
     seen = b""
     while text.encode() not in seen:
         for item in driver.supervisor.listen():
             assert not (isinstance(item, m.Event) and item.what == "finished"), item
             seen += item.data if isinstance(item, Written) else b""
+    return seen
 
 
 @pytest.mark.parametrize(
@@ -238,11 +241,48 @@ def test_noise_at_the_door_does_no_harm(worker):
     assert worker.run("print('well')", reads=[]).text() == "well\n"
 
 
+#: A worker whose patience with a run that lives is at an end after half a second, not after a day.
+IMPATIENT = (
+    "from jupyter_macgpu.mac.worker import doorman, process\n"
+    "doorman.Patience.__init__.__kwdefaults__['run'] = 0.5\n"
+    "process.main()"
+)
+
+
 def test_a_worker_ends_when_nobody_comes_back(tmp_path):
     with Driver(tmp_path / "worker", idle=0.5) as driver:
         driver.supervisor.close()
-        assert driver.process.wait(timeout=PATIENCE) == 0
+        assert driver.process.wait(timeout=PATIENCE) == -signal.SIGKILL
         driver.supervisor.fds = []
+
+
+def test_a_run_that_nobody_comes_back_for_ends_with_all_that_it_started(tmp_path):
+    with Driver(tmp_path / "worker", program=(sys.executable, "-P", "-c", IMPATIENT)) as driver:
+        abandon(driver, reads=[])
+
+
+def test_a_worker_whose_socket_was_deleted_does_not_wait_for_its_run(worker):
+    (worker.folder / "socket").unlink()
+    abandon(worker, reads=[])
+
+
+def abandon(driver, **said):
+    """Hang up on a worker in mid-run, and see it and what its cell started end."""
+    assert Patience().run == 24 * 3600.0
+    driver.start(
+        "import subprocess, time\nchild = subprocess.Popen(['sleep', '303'], env={})\n"
+        "print('pid', child.pid, 'go')\ntime.sleep(1e6)",
+        **said,
+    )
+    child = int(until(driver, "go\n").split()[-2])
+    assert process_start(child)
+    driver.supervisor.close()
+    driver.supervisor.fds = []
+    assert driver.process.wait(timeout=PATIENCE) == -signal.SIGKILL
+    deadline = time.monotonic() + PATIENCE
+    while process_start(child):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_a_worker_ends_when_told(worker):
@@ -342,6 +382,6 @@ def test_a_deep_folder_has_a_socket_too(tmp_path):
     deep = tmp_path / ("d" * 60) / ("e" * 60)
     deep.mkdir(parents=True)
     here = Path.cwd()
-    with listen(deep):
+    with listen(deep / "socket", 1):
         assert (deep / "socket").is_socket()
     assert Path.cwd() == here

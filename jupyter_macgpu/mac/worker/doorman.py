@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from ...wire import messages as m
 from ...wire.errors import ProtocolError
-from ..store import bindable
+from ..store import listen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,11 +51,14 @@ class Patience:
         While a run has ended and nobody has noted it.
     run
         While a run lives. It may be stuck in a full pipe that nobody will ever empty.
+    deleted
+        When its socket was deleted, so that nobody can come, whatever lives.
     """
 
     idle: float = 60.0
     result: float = 30 * 60.0
     run: float = 24 * 3600.0
+    deleted: float = 2.0
 
 
 class Doorman:
@@ -67,8 +70,8 @@ class Doorman:
         Takes them.
     gate
         Counts the interrupts that were taken.
-    listener
-        The worker's listening socket.
+    folder
+        The worker's own; its socket is made there.
     read_fds
         Read ends of stdout and stderr.
     patience
@@ -81,7 +84,7 @@ class Doorman:
         self,
         link: Link,
         gate: Gate,
-        listener: socket.socket,
+        folder: Path,
         read_fds: list[int],
         patience: Patience,
         leave: Callable[[], None],
@@ -89,7 +92,8 @@ class Doorman:
         self._link = link
         self._gate = gate
         self._passed_on = False
-        self._listener = listener
+        self._path = folder / "socket"
+        self._listener = listen(self._path, 8)
         self._read_fds = read_fds
         self._patience = patience
         self._leave = leave
@@ -117,6 +121,8 @@ class Doorman:
                 return
 
     def _limit(self) -> float:
+        if not self._path.exists():
+            return self._patience.deleted
         if self._link.run:
             return self._patience.run
         return self._patience.result if self._link.unfinished else self._patience.idle
@@ -181,18 +187,6 @@ class Doorman:
             connection.receive(data)
         noted = hello.detail.get("noted", 0) if isinstance(hello, m.Hello) else 0
         return noted if isinstance(noted, int) else 0
-
-
-def listen(folder: Path) -> socket.socket:
-    """Return a socket that listens as `socket` in `folder`, which is ours alone."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    path = folder / "socket"
-    path.unlink(missing_ok=True)
-    with bindable(path) as name:
-        listener.bind(name)
-    path.chmod(0o600)
-    listener.listen(8)
-    return listener
 
 
 def _unwatch_signals() -> None:

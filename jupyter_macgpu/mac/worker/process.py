@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import gc
 import json
 import os
@@ -14,11 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..store import Store
+from ..stragglers import reap
 from . import identity
 from .asking import Asking
 from .comms import Comms
 from .display import Announcer
-from .doorman import Doorman, Patience, listen
+from .doorman import Doorman, Patience
 from .execute import Executor
 from .gate import Gate
 from .holdings import Holdings
@@ -49,14 +51,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     _redirect(outlet)
     service = _build(options, gate, link, outlet)
 
-    def leave() -> None:
-        service.leave()
-        _end_soon()
+    alone = threading.Event()
 
+    def leave() -> None:
+        alone.set()
+        service.leave()
+        time.sleep(_GRACE)
+        _end_all(options.dir)
+
+    # What was registered first is called last.
+    atexit.register(lambda: _end_all(options.dir) if alone.is_set() else None)
     patience = Patience(idle=options.idle)
-    listener = listen(options.dir)
     read_fds = [pipe.read_fd for pipe in outlet.pipes]
-    doorman = Doorman(link, gate, listener, read_fds, patience, leave)
+    doorman = Doorman(link, gate, options.dir, read_fds, patience, leave)
     signal.signal(signal.SIGINT, gate.handle)
     doorman.watch_signals()
     for target in (doorman.serve, outlet.tick):
@@ -140,4 +147,12 @@ def _write_identity(path: Path, facts: dict[str, Any]) -> None:
 
 def _end_soon() -> None:
     time.sleep(_GRACE)
+    os._exit(0)
+
+
+def _end_all(folder: Path) -> None:
+    """End what the cells left, and this process with its group: no supervisor is there to do it."""
+    reap(folder)
+    if os.getpgrp() == os.getpid():
+        os.killpg(os.getpid(), signal.SIGKILL)
     os._exit(0)
