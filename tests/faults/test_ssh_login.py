@@ -13,9 +13,12 @@ import pytest
 from jupyter_macgpu.reach import nobody_to_ask
 from jupyter_macgpu.transport.ssh.login import Keyring, LoginRefused
 from jupyter_macgpu.transport.ssh.transport import Ways
+from jupyter_macgpu.wire.errors import TransportError
+from tests.faults.away import Away, desk_at
 from tests.faults.desk import Desk
+from tests.faults.relay import Toxics
 from tests.ssh_home import Home
-from tests.sshd import Sshd
+from tests.sshd import Servers, Sshd
 
 SECRET = "not a good one"
 
@@ -88,4 +91,38 @@ def test_the_agents_key_needs_no_passphrase(
     subprocess.run(["ssh-add", "-q", sshd.keys.private()], check=True)
     desk = desk_with(home, sshd, locked, nobody_to_ask)
     assert desk.run("1").state == "ok"
+    desk.close()
+
+
+def test_a_line_that_is_cut_during_the_login_is_no_refusal(
+    away: Away, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The host has refused nobody, and the login is worth another try."""
+    monkeypatch.setattr("jupyter_macgpu.transport.ssh.connection._CROWDED", 0.0)
+    errors: list[TransportError] = []
+    for size in range(2000, 20_000, 100):
+        away.relay.toxics = Toxics(limit=sum(away.relay.carried.values()) + size)
+        try:
+            away.desk.transport.open().close()
+            break
+        except TransportError as error:
+            errors.append(error)
+        finally:
+            away.desk.transport.close()
+    assert not [error for error in errors if error.lasting]
+    assert [error for error in errors if "during the login" in str(error)], "\n".join(
+        error.what for error in errors
+    )
+    assert size < 20_000, errors[-1]
+    assert away.server.logins() > 0
+
+
+def test_a_server_that_hangs_up_after_too_many_keys_has_refused_the_login(
+    servers: Servers, home: Home
+) -> None:
+    server = servers.start(authorized=("other-user",), options={"MaxAuthTries": "1"})
+    home.know(server)
+    desk = desk_at(home, server)
+    told = desk.run("1")
+    assert isinstance(told.error, LoginRefused)
     desk.close()

@@ -17,7 +17,7 @@ from ...wire.errors import ConnectionLost, TransportError
 from .. import hostkeys
 from ..dial import BANNER, Crowded, dial, expect_ssh, turn
 from ..known_hosts import KnownHosts
-from .login import Keys, refusal
+from .login import Keys, is_refusal, refusal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -230,7 +230,7 @@ def _connect(
             link.close()
         if isinstance(error, (TransportError, KeyboardInterrupt, SystemExit)):
             raise
-        raise _translated(error, route, keys) from error
+        raise _translated(error, route, keys, guard) from error
     finally:
         keys.close()
 
@@ -258,6 +258,12 @@ class _Prompt(paramiko.Transport):
     """
 
     _prompted = False
+    #: Whether the server ended the connection with a word, as after too many keys.
+    dismissed = False
+
+    def _parse_disconnect(self, message: paramiko.Message) -> None:
+        self.dismissed = True
+        super()._parse_disconnect(message)  # type: ignore[misc]
 
     def _parse_global_request(self, message: paramiko.Message) -> None:
         super()._parse_global_request(message)  # type: ignore[misc]
@@ -275,10 +281,16 @@ class _Guard(paramiko.MissingHostKeyPolicy):
     def __init__(self, route: Route) -> None:
         self._route = route
         self._known = KnownHosts.read(route.known_hosts)
+        self._transport: _Prompt | None = None
+
+    @property
+    def dismissed(self) -> bool:
+        """Whether the server ended the connection with a word."""
+        return self._transport is not None and self._transport.dismissed
 
     def transport(self, link: socket.socket, **options: Any) -> paramiko.Transport:
         """Return a transport that asks for the kind of key that we know. Called by paramiko."""
-        transport = _Prompt(link, **options)
+        self._transport = transport = _Prompt(link, **options)
         security = transport.get_security_options()
         security.ciphers = [each for each in _CIPHERS if each in security.ciphers]
         security.digests = [each for each in _MACS if each in security.digests]
@@ -297,13 +309,16 @@ class _Guard(paramiko.MissingHostKeyPolicy):
             raise refused
 
 
-def _translated(error: BaseException, route: Route, keys: Keys) -> TransportError:
+def _translated(error: BaseException, route: Route, keys: Keys, guard: _Guard) -> TransportError:
     """Return our error for one of paramiko's or the system's."""
     place = f"{route.address} port {route.port}"
     if isinstance(error, paramiko.AuthenticationException):
+        answers = [tried.result for tried in getattr(error, "result", ())]
+        if keys.tried and not guard.dismissed and not any(map(is_refusal, answers)):
+            return TransportError(f"{route.name}: {place} fell silent or hung up during the login.")
         allowed: list[str] = []
-        for tried in getattr(error, "result", ()):
-            allowed = list(getattr(tried.result, "allowed_types", allowed))
+        for answer in answers:
+            allowed = list(getattr(answer, "allowed_types", allowed))
         return refusal(route, keys, allowed)
     if isinstance(error, paramiko.ssh_exception.IncompatiblePeer):
         return TransportError(

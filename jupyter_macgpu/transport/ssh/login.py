@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Keys that are offered at most: a server hangs up after six (MaxAuthTries).
 _OFFERS = 5
+#: What paramiko calls a failed login too: a line that is dead or silent.
+_UNANSWERED = ("Authentication failed: transport shut down", "Authentication timeout")
 #: How OpenSSH's own private keys begin (PROTOCOL.key).
 _MAGIC = b"openssh-key-v1\0"
 
@@ -131,6 +133,12 @@ class Keys(AuthStrategy):  # type: ignore[misc,unused-ignore]
     def _source(self, key: paramiko.PKey, name: str) -> InMemoryPrivateKey:
         self.tried.append(name)
         return InMemoryPrivateKey(self._route.user, key)
+
+
+def is_refusal(answer: object) -> bool:
+    """Say whether a key's trial ended with the server's no, and not with the line's end."""
+    refused = isinstance(answer, paramiko.AuthenticationException)
+    return refused and not str(answer).startswith(_UNANSWERED)
 
 
 def refusal(route: Route, keys: Keys, allowed: list[str]) -> LoginRefused:
