@@ -47,6 +47,15 @@ def own_state() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def nothing_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """See to it that no test of a file leaves a process of ours behind in its folders."""
+    base = tmp_path_factory.getbasetemp()
+    yield
+    left = processes.end_below(base)
+    assert not left, left
+
+
 @pytest.fixture
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Give a test its own state folder, and see to it that nothing of it is left."""

@@ -23,6 +23,7 @@ import pytest
 
 from jupyter_macgpu.transport import deploy
 from jupyter_macgpu.transport.sockets import SocketChannel
+from tests.faults import processes
 from tests.ssh_keys import ECDSA, ED25519, Keys, find
 from tests.ssh_keys import why_none as why_none
 
@@ -324,9 +325,10 @@ class Servers:
         shutil.copytree(self._installed, state, dirs_exist_ok=True)
 
     def stop(self) -> None:
-        """Stop them all."""
+        """Stop them all, and end what cells had begun there."""
         for server in self._all:
             server.stop()
+            processes.end_below(server.state or server.home)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,11 +41,28 @@ class Found:
 
 def found(state: Path, role: str = "") -> list[Found]:
     """Return the processes of a state folder, but not this one: all, or those of one role."""
+    every = _living(lambda variables: variables.get("MACGPU_STATE") == str(state))
+    return [each for each in every if role in ("", each.role)]
+
+
+def end_below(folder: Path) -> list[Found]:
+    """Kill the processes of ours whose state or home is a folder or in it; return them."""
+    inside = str(folder) + "/"
+    every = _living(
+        lambda variables: any(
+            f"{variables.get(name, '')}/".startswith(inside) for name in ("MACGPU_STATE", "HOME")
+        )
+    )
+    return [each for each in every if each.role != "child" and each.kill()]
+
+
+def _living(wanted: Callable[[dict[str, str]], bool]) -> list[Found]:
+    """Return all processes but this one whose environment is wanted."""
     mine = psutil.Process().pid
     every = []
     for process in psutil.process_iter():
         try:
-            if process.pid == mine or process.environ().get("MACGPU_STATE") != str(state):
+            if process.pid == mine or not wanted(process.environ()):
                 continue
             if process.status() == psutil.STATUS_ZOMBIE:
                 continue
@@ -53,7 +71,7 @@ def found(state: Path, role: str = "") -> list[Found]:
             continue
         roles = [name for word, name in _ROLES.items() if word in words]
         every.append(Found(process=process, role=roles[0] if roles else "child"))
-    return [each for each in every if role in ("", each.role)]
+    return every
 
 
 def wait_for_none(state: Path, roles: set[str], seconds: float) -> list[Found]:

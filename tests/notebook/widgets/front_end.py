@@ -147,15 +147,16 @@ class FrontEnd:
 @contextmanager
 def front_end(folder: Path, *, remote: bool, **environment: str) -> Iterator[FrontEnd]:
     """Start a kernel in `folder`, with the extension loaded and used once if it is `remote`."""
-    state = folder / "s"
-    environment = {"PYTHONPATH": ROOT, "MACGPU_STATE": str(state)} | environment
-    with run_plain.kernel(folder, **environment) as client:
-        if remote:
-            run_plain.run_unseen(client, "%load_ext jupyter_macgpu")
-            # The session's first cell says where it runs; that is tested elsewhere.
-            run_plain.run_unseen(client, "get_ipython().run_cell_magic('macgpu', '', 'pass')")
-        yield FrontEnd(client, folder)
-    processes.end_all(state)
+    environment = {"PYTHONPATH": ROOT, "MACGPU_STATE": str(folder / "s")} | environment
+    try:
+        with run_plain.kernel(folder, **environment) as client:
+            if remote:
+                run_plain.run_unseen(client, "%load_ext jupyter_macgpu")
+                # The session's first cell says where it runs; that is tested elsewhere.
+                run_plain.run_unseen(client, "get_ipython().run_cell_magic('macgpu', '', 'pass')")
+            yield FrontEnd(client, folder)
+    finally:
+        processes.end_all(Path(environment["MACGPU_STATE"]))
 
 
 def normalised(said: list[Said]) -> list[Any]:
