@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import nbformat
@@ -28,9 +29,16 @@ def tour():
     }
 
 
+@pytest.fixture
+def temporary(monkeypatch):
+    """Give the notebook a folder of its own for temporary files: other tests start fleets too."""
+    with tempfile.TemporaryDirectory(prefix="tour-") as folder:
+        monkeypatch.setenv("TMPDIR", folder)
+        yield folder
+
+
 @pytest.mark.skipif(bool(servers.why_none()), reason=servers.why_none())
-def test_the_tour_of_a_fleet_shows_what_it_tells(state):
-    before = {process.pid for process in psutil.process_iter()}
+def test_the_tour_of_a_fleet_shows_what_it_tells(state, temporary):
     shown = tour()
     for host in ("sim-m2-ultra", "sim-m4", "sim-m1-max"):
         assert host in shown["status"]
@@ -52,7 +60,7 @@ def test_the_tour_of_a_fleet_shows_what_it_tells(state):
     assert shown["answer"] == "'back again'"
     left = [
         process.info["cmdline"]
-        for process in psutil.process_iter(["pid", "cmdline"])
-        if process.pid not in before and "macgpu-demo-" in " ".join(process.info["cmdline"] or ())
+        for process in psutil.process_iter(["cmdline"])
+        if f"{temporary}/macgpu-demo-" in " ".join(process.info["cmdline"] or ())
     ]
     assert left == []

@@ -278,18 +278,15 @@ def group(probe: Probe) -> list[int]:
     """Return the living processes of the program's group."""
     assert probe._aside._process is not None
     leader = probe._aside._process.pid
-    return [
-        process.pid
-        for process in psutil.process_iter()
-        if process.status() != psutil.STATUS_ZOMBIE and _group_of(process.pid) == leader
-    ]
+    return [pid for pid in psutil.pids() if _lives_in(leader, pid)]
 
 
-def _group_of(pid: int) -> int:
+def _lives_in(group: int, pid: int) -> bool:
+    """Say whether a process is of a group; other tests' processes come and go meanwhile."""
     try:
-        return os.getpgid(pid)
-    except ProcessLookupError:
-        return -1
+        return os.getpgid(pid) == group and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except (ProcessLookupError, psutil.NoSuchProcess):
+        return False
 
 
 def test_a_program_that_hangs_is_ended_with_all_its_children(
