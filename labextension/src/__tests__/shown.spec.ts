@@ -1,0 +1,34 @@
+import type { IOutput } from '@jupyterlab/nbformat';
+
+import { History } from '../history';
+import { grown } from '../shown';
+
+const stream = (text: string): IOutput => ({ output_type: 'stream', name: 'stdout', text });
+const news = { run: 'a'.repeat(32), append: '', final: false };
+
+describe('grown', () => {
+  it('adds text to the stream before what is new', () => {
+    const told = { ...news, from: 1, append: 'two\n', outputs: [] };
+    expect(grown([stream('one\n')], told)).toEqual([stream('one\ntwo\n')]);
+  });
+
+  it('replaces what was changed in place, and all behind it', () => {
+    const told = { ...news, from: 1, outputs: [stream('new')] };
+    const had = [stream('kept'), stream('old'), stream('old too')];
+    expect(grown(had, told)).toEqual([stream('kept'), stream('new')]);
+  });
+
+  it('leaves what was had as it was', () => {
+    const had = [stream('one\n')];
+    grown(had, { ...news, from: 1, append: 'two\n', outputs: [] });
+    expect(had).toEqual([stream('one\n')]);
+  });
+});
+
+describe('History', () => {
+  it('keeps the last values, and gaps', () => {
+    const history = new History(3);
+    [1, null, 0.5, 0.25].forEach(value => history.add(value));
+    expect(history.values).toEqual([null, 0.5, 0.25]);
+  });
+});

@@ -1,0 +1,41 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
+
+/** Return a size with its unit, or a dash if it is not known. */
+export function size(bytes: number | null): string {
+  if (bytes === null) {
+    return '–';
+  }
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  return `${value >= 100 || unit === 0 ? value.toFixed(0) : value.toFixed(1)} ${units[unit]}`;
+}
+
+/** Return a share as per cent, or a dash if it is not known. */
+export function percent(share: number | null): string {
+  return share === null ? '–' : `${Math.round(share * 100)} %`;
+}
+
+/** Return a length of time in its two largest units, or a dash if it is not known. */
+export function time(trans: TranslationBundle, seconds: number | null): string {
+  if (seconds === null) {
+    return '–';
+  }
+  const whole = Math.max(0, Math.floor(seconds));
+  if (whole < 60) {
+    return trans.__('%1 s', whole);
+  }
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 60) {
+    return trans.__('%1 min %2 s', minutes, whole % 60);
+  }
+  const hours = Math.floor(minutes / 60);
+  if (hours < 48) {
+    return trans.__('%1 h %2 min', hours, minutes % 60);
+  }
+  return trans.__('%1 days', Math.floor(hours / 24));
+}

@@ -1,0 +1,147 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
+import * as React from 'react';
+
+import type { Actions } from '../actions';
+import { time } from '../format';
+import type { IFleet, IHeardRun } from '../tokens';
+import { isWaiting, runWord } from '../words';
+import { useChanges, useSeconds } from './changes';
+import { Details } from './details';
+
+/** How many ended runs are listed before one asks for more. */
+const ENDED = 20;
+
+export interface IRuns {
+  fleet: IFleet;
+  actions: Actions;
+  trans: TranslationBundle;
+  /** Show the cell of a run. */
+  goTo: (run: IHeardRun) => void;
+}
+
+/** All runs: those under way, then those that ended. */
+export function Runs(props: IRuns): React.ReactElement | null {
+  const { fleet, trans } = props;
+  const [isAll, showAll] = React.useState(false);
+  useChanges(fleet.runsChanged, fleet.connectionChanged);
+  const { live, ended } = sorted(fleet.runs.values());
+  if (!fleet.isKnown) {
+    return null;
+  }
+  if (!live.length && !ended.length) {
+    return (
+      <div className="macgpu-Notice">
+        <strong>{trans.__('No runs')}</strong>
+        <p>{trans.__('Cells that run on a Mac are listed here, those of all notebooks.')}</p>
+      </div>
+    );
+  }
+  const shown = isAll ? ended : ended.slice(0, ENDED);
+  return (
+    <div className={fleet.connection === 'connected' ? 'macgpu-Runs' : 'macgpu-Runs macgpu-mod-old'}>
+      {live.length > 0 && (
+        <ul className="macgpu-List" aria-label={trans.__('Under way')}>
+          {live.map(run => (
+            <Run key={run.run} run={run} {...props} />
+          ))}
+        </ul>
+      )}
+      {ended.length > 0 && (
+        <>
+          <h3 className="macgpu-Heading">{trans.__('Ended (%1)', ended.length)}</h3>
+          <ul className="macgpu-List" aria-label={trans.__('Ended')}>
+            {shown.map(run => (
+              <Run key={run.run} run={run} {...props} />
+            ))}
+          </ul>
+        </>
+      )}
+      {shown.length < ended.length && (
+        <button className="macgpu-Button" onClick={() => showAll(true)}>
+          {trans.__('Show all %1', ended.length)}
+        </button>
+      )}
+    </div>
+  );
+}
+
+/** Return runs as they are listed: what computes, what waits by its place, what ended last. */
+export function sorted(runs: Iterable<IHeardRun>): { live: IHeardRun[]; ended: IHeardRun[] } {
+  const live: IHeardRun[] = [];
+  const ended: IHeardRun[] = [];
+  for (const run of runs) {
+    (run.final ? ended : live).push(run);
+  }
+  const age = (run: IHeardRun): number => (run.age ?? 0) - run.heard;
+  const rank = (run: IHeardRun): number => (run.state === 'started' ? -1 : (run.place ?? 1e9));
+  live.sort((a, b) => rank(a) - rank(b) || a.host.localeCompare(b.host) || age(b) - age(a));
+  ended.sort((a, b) => age(a) - age(b));
+  return { live, ended };
+}
+
+/** Return what a run is called: by whoever began it, or by where it came from. */
+export function title(trans: TranslationBundle, run: IHeardRun): string {
+  const notebook = run.notebook.split('/').pop() ?? '';
+  return run.name || notebook || trans.__('Run %1', run.run.slice(0, 8));
+}
+
+const Run = React.memo(RunItem, (before, after) => before.run === after.run);
+
+function RunItem(props: IRuns & { run: IHeardRun }): React.ReactElement {
+  const { run, trans, actions } = props;
+  const [isOpen, open] = React.useState(false);
+  const name = title(trans, run);
+  return (
+    <li className={`macgpu-Run macgpu-mod-${run.state}`} aria-label={name}>
+      <div className="macgpu-Run-head">
+        <span className="macgpu-Dot" aria-hidden="true" />
+        <button
+          className="macgpu-Run-name"
+          aria-expanded={isOpen}
+          onClick={() => open(!isOpen)}
+          title={run.notebook || name}
+        >
+          {name}
+        </button>
+        {!run.final && (
+          <button
+            className="macgpu-Button"
+            disabled={run.cancelling}
+            onClick={() => void actions.cancel(run)}
+            aria-label={trans.__('Cancel %1', name)}
+          >
+            {trans.__('Cancel')}
+          </button>
+        )}
+      </div>
+      <div className="macgpu-Run-about">
+        <span>{runWord(trans, run)}</span>
+        <span>{run.host}</span>
+        <Elapsed run={run} trans={trans} />
+        {isWaiting(run) && run.priority !== 0 && (
+          <span>{trans.__('priority %1', run.priority)}</span>
+        )}
+      </div>
+      {run.reason && <div className="macgpu-Card-reason">{run.reason}</div>}
+      {isOpen && <Details {...props} />}
+    </li>
+  );
+}
+
+function Elapsed(props: { run: IHeardRun; trans: TranslationBundle }): React.ReactElement | null {
+  const { run, trans } = props;
+  const seconds = useSeconds(!run.final);
+  const passed = Math.max(0, seconds - run.heard);
+  if (run.final) {
+    return run.seconds === null ? null : <span>{time(trans, run.seconds)}</span>;
+  }
+  if (run.started !== null) {
+    return <span>{time(trans, run.started + passed)}</span>;
+  }
+  if (run.wait !== null) {
+    return <span>{trans.__('begins in about %1', time(trans, Math.max(1, run.wait - passed)))}</span>;
+  }
+  return run.age === null ? null : (
+    <span>{trans.__('waits for %1', time(trans, run.age + passed))}</span>
+  );
+}

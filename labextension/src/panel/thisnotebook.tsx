@@ -1,0 +1,36 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
+import * as React from 'react';
+
+import { Picker } from '../devicepicker';
+import type { IFleet, IWork } from '../tokens';
+import { useChanges } from './changes';
+
+/** Where the cells of the notebook in front run, and what runs of it. */
+export function ThisNotebook(
+  props: IWork & { fleet: IFleet; trans: TranslationBundle }
+): React.ReactElement {
+  const { fleet, trans, choices } = props;
+  useChanges(choices.changed, fleet.runsChanged);
+  const panel = choices.current;
+  if (!panel) {
+    return <div className="macgpu-Notice">{trans.__('No notebook is open.')}</div>;
+  }
+  const path = panel.context.path.replace(/^RTC:/, '');
+  const live = [...fleet.runs.values()].filter(run => !run.final && run.notebook === path);
+  return (
+    <div>
+      <div className="macgpu-Card-name" title={path}>
+        {path.split('/').pop()}
+      </div>
+      <label className="macgpu-Row">
+        {trans.__('Runs on')}
+        <Picker {...props} panel={panel} look={() => undefined} />
+      </label>
+      <div className="macgpu-Card-about">
+        {live.length
+          ? trans._n('%1 run under way', '%1 runs under way', live.length)
+          : trans.__('No run under way')}
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,44 @@
+import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
+import type { CommandRegistry } from '@lumino/commands';
+
+import type { IRun } from './rows';
+
+/** Shows what a run belongs to. */
+export class Visits {
+  constructor(
+    private _commands: CommandRegistry,
+    private _tracker: INotebookTracker | null
+  ) {}
+
+  /** Say whether a run's notebook is in front of who sits here. */
+  isSeen(run: IRun): boolean {
+    const path = this._tracker?.currentWidget?.context.path;
+    return document.visibilityState === 'visible' && isOf(run, path) && this._isShown();
+  }
+
+  /** Open a run's notebook, and show its cell. */
+  async go(run: IRun): Promise<void> {
+    if (!run.notebook) {
+      return;
+    }
+    const opened = (await this._commands.execute('docmanager:open', {
+      path: run.notebook
+    })) as NotebookPanel | undefined;
+    await opened?.context?.ready;
+    const content = opened?.content;
+    const index = content?.widgets?.findIndex(cell => cell.model.id === run.cell) ?? -1;
+    if (content && index >= 0) {
+      content.deselectAll();
+      content.activeCellIndex = index;
+      await content.scrollToItem(index, 'smart');
+    }
+  }
+
+  private _isShown(): boolean {
+    return this._tracker?.currentWidget?.isVisible ?? false;
+  }
+}
+
+function isOf(run: IRun, path: string | undefined): boolean {
+  return path !== undefined && run.notebook !== '' && path.replace(/^RTC:/, '') === run.notebook;
+}

@@ -1,0 +1,102 @@
+import type { ICodeCellModel } from '@jupyterlab/cells';
+import type { IOutput } from '@jupyterlab/nbformat';
+
+import { RUN_MIME } from './rows';
+import { joined } from './shown';
+
+/** A run that a cell's outputs name. */
+export interface INamed {
+  run: string;
+  host: string;
+  /** Index of the output that names it; what it shows stands behind that one. */
+  at: number;
+  /** Whether all that it has shown stands there. */
+  final: boolean;
+}
+
+/** A cell of which an output can grow. */
+interface IGrowing {
+  appendStreamOutput(index: number, text: string): void;
+}
+
+/** Return the run that a cell's outputs name last; null if there is none. */
+export function named(outputs: readonly IOutput[]): INamed | null {
+  for (let at = outputs.length - 1; at >= 0; at -= 1) {
+    const said = (outputs[at].data as Record<string, any> | undefined)?.[RUN_MIME];
+    if (said && typeof said.run === 'string' && /^[0-9a-f]{32}$/.test(said.run)) {
+      return { run: said.run, host: String(said.host ?? ''), at, final: said.final === true };
+    }
+  }
+  return null;
+}
+
+/**
+ * Let what a run has shown stand behind the output that names it, once and in order, whatever
+ * stood there. Only what differs is written. Returns false if the cell names the run no more.
+ */
+export function write(
+  cell: ICodeCellModel,
+  run: string,
+  shown: readonly IOutput[],
+  isFinal: boolean
+): boolean {
+  const shared = cell.sharedModel;
+  const outputs = shared.getOutputs();
+  const found = named(outputs);
+  if (found?.run !== run) {
+    return false;
+  }
+  const wanted = [...outputs.slice(0, found.at), ended(outputs[found.at], isFinal), ...shown];
+  let first = 0;
+  while (first < wanted.length && first < outputs.length && same(wanted[first], outputs[first])) {
+    first += 1;
+  }
+  if (first === wanted.length && first === outputs.length) {
+    return true;
+  }
+  const rest = only(outputs, wanted, first);
+  if (rest !== null && 'appendStreamOutput' in shared) {
+    // JupyterLab 4.2 has no such way, and writes the whole output anew.
+    (shared as unknown as IGrowing).appendStreamOutput(first, rest);
+  } else {
+    shared.updateOutputs(first, outputs.length, wanted.slice(first));
+  }
+  return true;
+}
+
+/** Return the text by which the last output has grown; null if anything else is another. */
+function only(had: readonly IOutput[], wanted: readonly IOutput[], first: number): string | null {
+  if (first !== had.length - 1 || first !== wanted.length - 1) {
+    return null;
+  }
+  const [before, after] = [had[first], wanted[first]];
+  if (before.output_type !== 'stream' || after.output_type !== 'stream') {
+    return null;
+  }
+  const [old, text] = [joined(before.text), joined(after.text)];
+  return before.name === after.name && text.startsWith(old) ? text.slice(old.length) : null;
+}
+
+function ended(output: IOutput, isFinal: boolean): IOutput {
+  const data = output.data as Record<string, any>;
+  const said = data[RUN_MIME];
+  return (said.final === true) === isFinal
+    ? output
+    : { ...output, data: { ...data, [RUN_MIME]: { ...said, final: isFinal } } };
+}
+
+function same(one: IOutput, other: IOutput): boolean {
+  return JSON.stringify(plain(one)) === JSON.stringify(plain(other));
+}
+
+/** Return an output with its keys in one order, and its text as one string. */
+function plain(value: any): unknown {
+  if (Array.isArray(value)) {
+    return value.every(each => typeof each === 'string') ? value.join('') : value.map(plain);
+  }
+  if (value && typeof value === 'object') {
+    const keys = Object.keys(value).sort();
+    return keys.filter(key => key !== 'transient').map(key => [key, plain(value[key])]);
+  }
+  return value;
+}
