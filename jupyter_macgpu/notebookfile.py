@@ -6,10 +6,14 @@ Only nbformat 4 is read, as plain JSON: whatever stands in a file beside what is
 from __future__ import annotations
 
 import json
+import keyword
 import os
 import re
+import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from .wire.errors import InputError
@@ -20,6 +24,8 @@ _OUR_CELL = re.compile(r"\s*%%(macgpu|local)\b[^\n]*\n?")
 _OUR_LINE = re.compile(
     r"^([ \t]*)(%(?:macgpu\b|(?:re)?load_ext[ \t]+jupyter_macgpu\b)[^\n]*)$", re.MULTILINE
 )
+#: The tag of a cell that binds parameters.
+_INJECTED = "injected-parameters"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,16 +57,22 @@ class NotebookFile:
     ----------
     path
         The file; it is never written to.
+    parameters
+        Values for names: a cell that binds them follows the first one with the tag
+        ``parameters``, or is the first of all; one that was put there before is replaced.
 
     Raises
     ------
     InputError
-        If it is no notebook of nbformat 4, or its language is not Python. Nothing was run.
+        If it is no notebook of nbformat 4, or its language is not Python, or a parameter has no
+        name of a variable. Nothing was run.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, parameters: Mapping[str, Any] = MappingProxyType({})) -> None:
         self.path = path
         self._data = _read(path)
+        if parameters:
+            self._data["cells"] = _with_parameters(self._data["cells"], parameters)
         self.cells = [_code_cell(raw) for raw in self._data["cells"] if _is_code(raw)]
         for cell in self.cells:
             self.finish(cell, [], None)
@@ -143,6 +155,35 @@ def _language(metadata: Any) -> str:
         return ""
 
 
+def _with_parameters(
+    cells: list[dict[str, Any]], parameters: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    for name in parameters:
+        if not name.isidentifier() or keyword.iskeyword(name):
+            raise InputError(
+                f"{shown(name)} is no name that a parameter can have.",
+                next="Use names of variables.",
+            )
+    lines = [f"{name} = {value!r}" for name, value in parameters.items()]
+    injected: dict[str, Any] = {
+        "cell_type": "code",
+        "execution_count": None,
+        "id": secrets.token_hex(4),
+        "metadata": {"tags": [_INJECTED]},
+        "outputs": [],
+        "source": "\n".join(["# Parameters", *lines]),
+    }
+    kept = [cell for cell in cells if _INJECTED not in _tags(cell)]
+    at = next((at for at, cell in enumerate(kept, 1) if "parameters" in _tags(cell)), 0)
+    return [*kept[:at], injected, *kept[at:]]
+
+
+def _tags(raw: dict[str, Any]) -> list[Any]:
+    metadata = raw.get("metadata")
+    tags = metadata.get("tags") if isinstance(metadata, dict) else None
+    return tags if isinstance(tags, list) else []
+
+
 def _is_code(raw: dict[str, Any]) -> bool:
     return raw.get("cell_type") == "code"
 
@@ -152,12 +193,10 @@ def _code_cell(raw: dict[str, Any]) -> CodeCell:
     source = "".join(map(str, text)) if isinstance(text, list) else str(text)
     head = _OUR_CELL.match(source)
     body = source[head.end() :] if head else source
-    metadata = raw.get("metadata")
-    tags = metadata.get("tags") if isinstance(metadata, dict) else None
     return CodeCell(
         # In the place of such a line stands one that does nothing, so that all keep their numbers.
         source=_OUR_LINE.sub(r"\1pass  # \2", body),
         headed=head is not None,
-        may_fail=isinstance(tags, list) and "raises-exception" in tags,
+        may_fail="raises-exception" in _tags(raw),
         raw=raw,
     )

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import detaching, exits
-from .cell import Cell, Dialect, Program
+from .bookrun import PLAIN, run_cells
+from .cell import Cell, Program
 from .detaching import ahead, detach
 from .fleet.file import load_fleet
 from .folder import Talk
@@ -29,9 +30,7 @@ from .notebookfile import NotebookFile, output_path
 from .options import CellOptions
 from .pool import Pool
 from .reach import Reach
-from .recording import Recording
 from .runs import worth_saying
-from .screening import screen_for
 from .terminal import Terminal
 from .verdicts import missing_hint
 from .way import run_cell
@@ -44,18 +43,10 @@ if TYPE_CHECKING:
     from .execution import Show
     from .fleet.hosts import Host
     from .job import Run
-    from .notebookfile import CodeCell
     from .session import Session
     from .verbs import Command
     from .way import Result
     from .wire import messages as m
-
-PLAIN = Dialect(
-    flags=0,
-    transform=lambda text: text,
-    number_of=lambda _name: None,
-    register_source=lambda *_: None,
-)
 
 
 def main(command: Command) -> int:
@@ -134,6 +125,11 @@ class _Desk:
             record=self._record,
             placed=self._placed,
         )
+
+    def host(self) -> Host:
+        """Return where the cell runs that was placed last."""
+        assert self.pool.current is not None
+        return self.pool.current.host
 
     def failed(self, error: MacGPUError) -> int:
         """Say what went wrong on the way; return the exit code."""
@@ -311,79 +307,11 @@ def _run_notebook(
 
 
 def _run_cells(desk: _Desk, book: NotebookFile, target: Path, options: CellOptions) -> int:
-    """Run the cells in order until one fails; the file is written after each of them."""
-    after, count = "", 0
-    displays: dict[str, list[dict[str, object]]] = {}
-    options = replace(options, outputs=())
-    _write(book, target)
-    for cell in book.cells:
-        if not cell.source.strip():
-            continue
-        count += 1
-        recorded = _Recorded(desk, count, displays)
-        try:
-            result = desk.run(_resident(cell, count, after), options, recorded)
-        finally:
-            book.finish(cell, recorded.outputs(), count)
-            _write(book, target)
+    """Run the cells in order until one fails; return the exit code."""
+    ended = run_cells(book, target, options, run=desk.run, show=desk.terminal, host=desk.host)
+    for count, cell, result in ended:
         code = desk.ended(result, f"cell {count}")
         goes_on = code == exits.OK or (cell.may_fail and result.state == "error")
         if not goes_on:
             return code
-        after = result.run
-        options = replace(options, on=result.host, files=(), profile=None, prefer=())
     return exits.OK
-
-
-def _resident(cell: CodeCell, count: int, after: str) -> Cell:
-    """Return a cell whose variables stay on the host, for those that come after it."""
-    return Cell(
-        source=cell.source, code="", count=count, dialect=PLAIN, headed=cell.headed, after=after
-    )
-
-
-def _write(book: NotebookFile, target: Path) -> None:
-    try:
-        book.write(target)
-    except OSError as error:
-        raise InputError(
-            f"{shown(str(target))} cannot be written: {error.strerror or error}.",
-            next="Name another file with --output.",
-        ) from None
-
-
-class _Recorded:
-    """Shows a cell in the terminal and keeps it for the notebook's file."""
-
-    def __init__(
-        self, desk: _Desk, count: int, displays: dict[str, list[dict[str, object]]]
-    ) -> None:
-        self._desk = desk
-        self._begin = (count, displays)
-        self._recording: Recording | None = None
-
-    def output(self, output: m.Output) -> None:
-        """Show one record, and keep it."""
-        if self._recording is None:
-            session = self._desk.pool.current
-            assert session is not None
-            screen = screen_for(session.host.name, session.host.trust)
-            self._recording = Recording(*self._begin, screen)
-        self._recording.output(output)
-        self._desk.terminal.output(output)
-
-    def state(self, state: m.RunState) -> None:
-        """Show where the run is now."""
-        self._desk.terminal.state(state)
-
-    def notice(self, text: str) -> None:
-        """Show a line of ours."""
-        self._desk.terminal.notice(text)
-
-    def ask(self, prompt: str, password: bool) -> str:
-        """Ask the user."""
-        return self._desk.terminal.ask(prompt, password)
-
-    def outputs(self) -> list[dict[str, object]]:
-        """Return what was kept."""
-        return [] if self._recording is None else self._recording.finish()

@@ -18,10 +18,11 @@ from ..wire.plain import plain_values
 from ..wire.states import FINAL
 from .followers import read_whole
 from .refusals import Unknown
+from .submitting import hand_in
 from .tail import Tail
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from ..fleet.hosts import Fleet, Host
     from ..reach import Reach
@@ -136,6 +137,23 @@ class Actions:
         """Have the host forget an ended run and what it left."""
         with self._known(run) as (_, known):
             runs.remove(known)
+
+    def submit(self, wanted: Mapping[str, Any], notebook: str) -> Row:
+        """Hand in a cell that no kernel has anything to do with; return its run.
+
+        Parameters
+        ----------
+        notebook
+            The notebook's whole path: what kernels call it too.
+        """
+        with self.pool(notebook) as pool:
+            on = wanted.get("on")
+            run = hand_in(
+                pool, wanted["code"], cell=wanted["cell"], on=None if on == "auto" else on
+            )
+            host = next(host for host in pool.fleet.hosts if host.name == run.host)
+            row = pool.lookouts.of(host).rows([run.run])[run.run]
+            return self.row(row, host.name)
 
     def _again(self, pool: Pool, known: KnownRun) -> Row:
         """Return a run's row as it is after something was done with it."""

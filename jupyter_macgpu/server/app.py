@@ -34,6 +34,7 @@ class MacGPUApp(ExtensionApp):
         assert self.serverapp is not None
         root = str(self.serverapp.root_dir)
         service = Service(sample_period=self.sample_period, root=root)
+        service.begin()
         self.settings |= {
             "macgpu_service": service,
             "macgpu_audience": Audience(service),

@@ -251,6 +251,54 @@ class MoveHandler(Handler):
         self.say(await self.doing(self.service.actions.move, named(run), to))
 
 
+class SubmitHandler(Handler):
+    """A cell without a kernel."""
+
+    @allowed("execute")
+    async def post(self) -> None:
+        """Hand it in; its output, the stream says to who follows it."""
+        self.say(await self.doing(self.service.submit, self.body("Submit")), 202)
+
+
+class JobsHandler(Handler):
+    """A notebook that is to run."""
+
+    @allowed("execute")
+    async def post(self) -> None:
+        """Plan it: now, later, or by cron."""
+        self.say(await self.doing(self.service.schedules.add, self.body("Job")), 201)
+
+
+class SchedulesHandler(Handler):
+    """All notebooks that are to run."""
+
+    @allowed("read")
+    async def get(self) -> None:
+        """Say them."""
+        self.say({"schedules": await self.doing(self.service.schedules.rows)})
+
+
+class ScheduleHandler(Handler):
+    """One of them."""
+
+    @allowed("execute")
+    async def delete(self, name: str) -> None:
+        """Forget it; what runs of it is stopped."""
+        await self.doing(self.service.schedules.remove, name)
+        self.set_status(204)
+        self.finish()
+
+
+class ChangeHandler(Handler):
+    """Something done with one of them."""
+
+    @allowed("execute")
+    async def post(self, name: str, what: str) -> None:
+        """Pause it, resume it, run it now, or cancel what runs of it."""
+        self.body("Nothing")
+        self.say(await self.doing(self.service.schedules.change, name, what))
+
+
 class NothingHandler(Handler):
     """All that is no route."""
 
@@ -276,5 +324,10 @@ ROUTES: list[tuple[str, type[Handler]]] = [
     (r"runs/([^/]+)/cancel", CancelHandler),
     (r"runs/([^/]+)/priority", PriorityHandler),
     (r"runs/([^/]+)/move", MoveHandler),
+    ("submit", SubmitHandler),
+    ("jobs", JobsHandler),
+    ("schedules", SchedulesHandler),
+    (r"schedules/([^/]+)", ScheduleHandler),
+    (r"schedules/([^/]+)/(pause|resume|run|cancel)", ChangeHandler),
     (r".*", NothingHandler),
 ]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
@@ -16,10 +18,12 @@ from .followers import Followers
 from .refusals import Unknown
 from .rows import aged, run_row
 from .runwatch import RunWatch
+from .schedules import Schedules
+from .submitting import Once
 from .watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from ..fleet.hosts import Host
     from .rows import Row
@@ -58,6 +62,8 @@ class Service:
         self.actions = Actions(
             fleet=self._watch.refresh, reach=self._reach, board=self.board, row=self._row
         )
+        self._once = Once()
+        self.schedules = Schedules(root, self.actions.pool, self._plans_changed)
         self.followers = Followers(lambda: self._pool().lookouts, self._tell)
         self._made: Pool | None = None
         self._lock = threading.Lock()
@@ -79,8 +85,14 @@ class Service:
         """Say whether anybody looks: only then hosts are watched."""
         self._watch.want(is_wanted)
 
+    def begin(self) -> None:
+        """Take up what is planned; no host is asked before something is due."""
+        self.schedules.begin()
+        self.board.set_schedules(self.schedules.rows())
+
     def close(self) -> None:
         """End all that goes on here. Runs go on, on their hosts."""
+        self.schedules.close()
         self.followers.close()
         self._watch.stop()
         self._runs.keep(())
@@ -141,6 +153,18 @@ class Service:
         """Have it told for one less."""
         self.followers.leave(run)
 
+    def submit(self, wanted: Mapping[str, Any]) -> Row:
+        """Hand in a cell without a kernel; the same request again is the same run.
+
+        Raises as `submitting.hand_in` does, and `RunRefused` if the request's key was used before.
+        """
+        content = json.dumps(wanted, sort_keys=True)
+        notebook = str(Path(self._root, wanted["notebook"]))
+        row: Row = self._once.do(
+            wanted["idempotency_key"], content, lambda: self.actions.submit(wanted, notebook)
+        )
+        return row
+
     def _row_of(self, host: Host) -> Row:
         if self.board.host(host.name) is None:
             self._watch.look()
@@ -149,6 +173,11 @@ class Service:
     def _row(self, said: dict[str, Any], host: str) -> Row:
         now = time.monotonic()
         return aged(run_row(said, host, now, self._root), now)
+
+    def _plans_changed(self, rows: list[Row]) -> None:
+        news = self.board.set_schedules(rows)
+        if news is not None:
+            self._tell(news)
 
     def _host(self, name: str) -> Host:
         for host in self._watch.refresh().hosts:

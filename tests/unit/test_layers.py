@@ -75,6 +75,7 @@ FLOORS = [
     {"fleetcommands"},
     {"postmortem"},
     {"demo", "magic", "selftest", "simulation"},
+    {"bookrun"},
     {"scripts"},
     {"cli", "server"},
 ]
@@ -88,6 +89,7 @@ OWNERS = {
         "notebook.py",
         "outputs.py",
         "postmortem.py",
+        "server/submitting.py",
         "statusline.py",
         "mac/worker/",
     },
