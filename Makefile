@@ -11,7 +11,7 @@ INPUTS := pyproject.toml requirements/dev.lock
 LOCK   := -c requirements/dev.lock
 # Debian packages that the tests need, installed where that is possible; may be empty.
 APT_PACKAGES := openssh-server openssh-client nftables iproute2 fish csh zsh patch strace faketime \
-    chromium fonts-dejavu-core
+    chromium fonts-dejavu-core tmux
 # Further words for pytest: make test ARGS="tests/unit -k fleet".
 ARGS   :=
 # Processes that share out the files of tests: most of them wait more than they compute.

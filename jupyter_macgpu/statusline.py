@@ -109,7 +109,7 @@ class StatusLine:
         if self._in_kernel:
             self._publish(last if self._keep else "")
         elif self._live or self._can_change:
-            self._notice(last)
+            self._notice(f"macgpu: {last}")
 
     def give_way(self) -> None:
         """Take the line off a terminal before something else is written there."""
@@ -132,7 +132,7 @@ class StatusLine:
             sys.stderr.flush()
             self._drawn = True
         else:
-            self._notice(text)
+            self._notice(f"macgpu: {plain_line(text)}")
 
     def _publish(self, text: str) -> None:
         sys.stdout.flush()

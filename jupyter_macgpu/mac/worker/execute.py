@@ -187,7 +187,7 @@ class Executor:
         self.holdings.add(changes)
         times.append(time.perf_counter())
         summary = self._summary(error, times) | told | _summary_of(changes)
-        if times[2] - times[1] > _LONG and gpu_never_used():
+        if times[2] - times[1] > _LONG and not cell.cpu and gpu_never_used():
             summary["notes"].append("the GPU was not used")
         try:
             self._finish(run, summary, changes)
