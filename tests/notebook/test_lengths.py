@@ -25,14 +25,14 @@ SLEEP = "%%macgpu\nimport time; time.sleep(0.3)"
 
 
 @pytest.fixture
-def named(own_state: Path, monkeypatch: pytest.MonkeyPatch, request) -> Iterator[str]:
+def named(own_state: Path, monkeypatch: pytest.MonkeyPatch, request) -> str:
     """Give the notebook a name that outlives its kernel, and two hosts."""
     file = own_state / "lengths.yaml"
     file.write_text(FLEET)
     name = f"{request.node.name}-{time.time_ns()}.ipynb"
     monkeypatch.setenv("MACGPU_FLEET", str(file))
     monkeypatch.setenv("JPY_SESSION_NAME", name)
-    yield name
+    return name
 
 
 def past(book: Notebook, run: str = "last") -> dict[str, object] | None:
