@@ -120,6 +120,7 @@ class World:
         self.now = 1000.0
         self.place = store.Store(root)
         self.place.prepare()
+        self.lock = self.place.take_lock() or -1
         #: What the host's administrator laid down.
         self.policy = root / "host.yaml"
         self.boots = 1
@@ -172,7 +173,7 @@ class World:
         if self.server is None:
             server = ModelServer.__new__(ModelServer)
             try:
-                server.__init__(self.place, {"gpu": 1, "cpu": 1})  # type: ignore[misc]
+                server.__init__(self.place, self.lock, {"gpu": 1, "cpu": 1})  # type: ignore[misc]
             except Crashed:
                 server.close()
                 return False
@@ -289,6 +290,7 @@ class World:
             process.die()
         for line in self.lines:
             line.cut()
+        os.close(self.lock)
 
 
 #: Bytes of each file, by inode, that a reboot cannot take.
