@@ -105,7 +105,11 @@ class Login:
     def open(self) -> SocketChannel:
         """Open a channel to the supervisor. See `base.Transport`."""
         channel = self.raw()
-        channel.send(deploy.greeting(self.python))
+        try:
+            channel.send(deploy.greeting(self.python))
+        except ConnectionLost:
+            channel.close()
+            raise
         return channel
 
     def close(self) -> None:

@@ -94,7 +94,11 @@ class SshTransport:
             if self._bare:
                 self._bring()
             channel = self._execute()
-            channel.send(deploy.greeting(self._host.python or ""))
+            try:
+                channel.send(deploy.greeting(self._host.python or ""))
+            except BaseException:  # an interrupt too: nobody else would close it
+                channel.close()
+                raise
             return DoorChannel(channel, self)
 
     def bare(self) -> None:
