@@ -171,6 +171,8 @@ HOST_KINDS: Mapping[str, Kind] = {
     ).described("Who logs in there"),
 }
 HOST_KEYS = tuple(sorted(HOST_KINDS))
+#: Keys that engines and environments bring with them.
+LATER_KEYS = ("engine", "env", "environment")
 #: What the defaults may be: the rest belongs to one host.
 DEFAULT_KEYS = tuple(key for key in HOST_KEYS if key not in ("hostkey", "hostname", "transport"))
 
@@ -182,7 +184,7 @@ def read_settings(
 
     None if the node is no mapping. What is wrong is noted and left out.
     """
-    entries = checker.mapping(node, key, valid)
+    entries = checker.mapping(node, key, valid, LATER_KEYS)
     if entries is None:
         return None
     read = {

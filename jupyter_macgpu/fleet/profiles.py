@@ -21,7 +21,7 @@ from .fields import ANY_TEXT, LABEL_KEY, LABELS
 from .kinds import Problems
 
 #: Keys that engines and environments bring with them.
-LATER_KEYS = ("account", "engine", "env", "partition", "qos", "time")
+LATER_KEYS = ("account", "engine", "env", "environment", "partition", "qos", "time")
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 

@@ -84,7 +84,7 @@ def expect_ssh(link: socket.socket, name: str, place: str, patience: float = BAN
     Raises
     ------
     TransportError
-        If it says something else or nothing. It is a `Crowded` one if it hangs up unheard.
+        If it says something else or nothing. It is a `HungUp` one if it hangs up without a word.
     """
     deadline = time.monotonic() + patience
     poll = select.poll()
@@ -103,7 +103,7 @@ def expect_ssh(link: socket.socket, name: str, place: str, patience: float = BAN
         if said.startswith(_FULL):
             raise Crowded(f"{name}: {place} takes no more logins at this moment.")
         if not said:
-            raise Crowded(f"{name}: {place} hung up before it said what it is.")
+            raise HungUp(f"{name}: {place} takes connections and hangs up without a word.")
         if len(said) >= _BANNER_ROOM or (b"\n" in said and b"HTTP/" in said[:64]):
             raise _no_ssh(name, place, said)
         time.sleep(0.002)  # a part has come; poll would return at once until the rest has
@@ -132,6 +132,16 @@ class Crowded(TransportError):
 
     sign = "slow"
     next = "Run the cell again in a minute. An admin may raise MaxStartups in sshd_config."
+
+
+class HungUp(Crowded):
+    """The host hung up before any greeting: an SSH server that is crowded says so."""
+
+    sign = ""
+    next = (
+        "Its SSH server may not start, or a firewall or a port forwarder answers in its place: "
+        "try `ssh -v` with the same host. An old SSH server hangs up so when too many log in."
+    )
 
 
 class ShutOut(TransportError):

@@ -199,6 +199,19 @@ def test_a_host_that_falls_silent_is_slow_and_never_called_dead(
         until(watched, lambda seen: seen["studio"].state == "ready")
 
 
+def test_a_host_that_hangs_up_before_it_greets_is_not_taken_for_a_slow_one(
+    sshd: Sshd, home: Home, brisk: None
+) -> None:
+    with (
+        speaking(lambda peer: peer.shutdown(socket.SHUT_RDWR)) as port,
+        watching(home.host(sshd, port=port)) as watched,
+    ):
+        seen = until(watched, lambda seen: seen["studio"].state not in ("", None))
+        assert seen["studio"].state == "unreachable", seen
+        assert "takes connections and hangs up without a word" in seen["studio"].reason
+        assert not seen["studio"].has_stopped
+
+
 def test_no_more_than_four_hosts_are_connected_to_at_the_same_time(
     sshd: Sshd, home: Home, brisk: None
 ) -> None:

@@ -144,6 +144,11 @@ BAD_FILES = {
     host("labels: {x: a b}"): [(3, "hosts.a.labels.x", "not the value of a Kubernetes label")],
     host("labels: {-x: a}"): [(3, "hosts.a.labels.-x", "not the key of a Kubernetes label")],
     host("labels: {a/b/c: d}"): [(3, "hosts.a.labels.a/b/c", "not the key of a Kubernetes")],
+    host("engine: slurm"): [(3, "hosts.a.engine", "not available in this version")],
+    host("environment: nlp"): [(3, "hosts.a.environment", "not available in this version")],
+    "version: 1\ndefaults: {env: nlp}\nhosts: {a: {transport: local}}": [
+        (2, "defaults.env", "not available in this version")
+    ],
     "version: 1\nengines: {}\nhosts: {a: {transport: local}}": [
         (2, "engines", "not available in this version")
     ],

@@ -197,6 +197,7 @@ BAD = {
     policy("managed_by: the slurm team"): [(4, "hosts.a.policy.managed_by", "one word")],
     policy("slots: 1"): [(4, "hosts.a.policy.slots", "unknown key")],
     "version: 1\nhosts: {a: {}}\nprofiles: {'a b': {}}": [(3, "profiles", "cannot be one")],
+    profile("environment: nlp"): [(4, "profiles.p.environment", "not available in this version")],
     profile("env: nlp"): [(4, "profiles.p.env", "not available in this version")],
     profile("engine: lab"): [(4, "profiles.p.engine", "not available in this version")],
     profile("partition: gpu"): [(4, "profiles.p.partition", "not available in this version")],

@@ -14,7 +14,7 @@ from jupyter_macgpu.fleet.status import Heard
 from jupyter_macgpu.scheduling.status import State
 from jupyter_macgpu.scheduling.weights import STALE_AFTER
 from jupyter_macgpu.statuses import LONGEST, Statuses, key_of, sample_of, tells, verdict_on
-from jupyter_macgpu.transport.dial import Crowded, Hanging, ShutOut, Unanswered
+from jupyter_macgpu.transport.dial import Crowded, Hanging, HungUp, ShutOut, Unanswered
 from jupyter_macgpu.wire.errors import ConfigError, MacGPUError, TransportError
 from jupyter_macgpu.wire.telemetry import from_json
 
@@ -193,6 +193,7 @@ VERDICTS = {
     "unreachable": (Unanswered("studio: x port 22 has not answered within 10 s."), Heard()),
     "unreachable, refused": (TransportError("studio: Connection refused."), SLEEPER),
     "slow": (Hanging("studio: x port 22 has said nothing for 15 s."), SLEEPER),
+    "unreachable, hung up": (HungUp("studio: x port 22 takes connections."), SLEEPER),
     "slow, crowded": (Crowded("studio: x port 22 hung up."), SLEEPER),
     "refused": (ShutOut("studio shuts this address out."), SLEEPER),
     "unusable": (ConfigError("Packages are missing."), Heard()),
