@@ -10,12 +10,26 @@ if TYPE_CHECKING:
     from .functions import Remote, remote, run, submit
     from .job import Run
     from .mapping import Mapped, map
+    from .widgets.device import DeviceWidget
+    from .widgets.fleet import FleetWidget
 
 __version__ = "0.1.0"
-__all__ = ["Mapped", "Remote", "Run", "map", "remote", "run", "submit"]
+__all__ = [
+    "DeviceWidget",
+    "FleetWidget",
+    "Mapped",
+    "Remote",
+    "Run",
+    "map",
+    "remote",
+    "run",
+    "submit",
+]
 
 #: Where what this package offers is: imported when it is first asked for, and not on a host.
 _OFFERED = {
+    "DeviceWidget": "widgets.device",
+    "FleetWidget": "widgets.fleet",
     "Mapped": "mapping",
     "Remote": "functions",
     "Run": "job",

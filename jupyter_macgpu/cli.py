@@ -29,6 +29,8 @@ from .verbs import help_text, parse_arguments, verb_help
 from .verbtable import VERBS
 from .verifying import COLUMNS as VERIFY_COLUMNS
 from .verifying import verify
+from .widgets.asking import device_now
+from .widgets.pages import device_text
 from .wire.errors import InputError, MacGPUError
 from .wire.plain import plain_line
 from .words import shown
@@ -137,6 +139,12 @@ def _describe(command: Command) -> int:
     with _pool() as pool:
         data = overview.describe(pool, command.arguments[0])
     return _print(command, data, overview.described(data))
+
+
+def _device(command: Command) -> int:
+    with _pool() as pool:
+        data = device_now(pool, command.arguments[0] if command.arguments else "")
+    return _print(command, data, device_text(data))
 
 
 def _where(command: Command) -> int:
@@ -336,6 +344,7 @@ def _in_notebooks_only(command: Command) -> int:
 _VERBS: dict[str, Callable[[Command], int]] = {
     "status": _status,
     "describe": _describe,
+    "device": _device,
     "where": _where,
     "why": _why,
     "report": _report,

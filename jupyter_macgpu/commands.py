@@ -19,8 +19,10 @@ from .putting import put
 from .standing import span
 from .tables import page_table
 from .tables import table as table
+from .verbs import parse_verb
 from .verifying import COLUMNS as VERIFY_COLUMNS
 from .verifying import verify
+from .widgets import verbs as live
 from .wire.errors import InputError, MacGPUError
 from .wire.plain import plain
 from .wire.values.remote import RemoteValue, format_size
@@ -86,6 +88,14 @@ def in_notebook(extension: Extension, command: Command) -> object:
     extension.tell_of_fleet()
     act: Callable[[Extension, Command], object] = _IN_NOTEBOOK[command.verb]
     return act(extension, command)
+
+
+def fleet(extension: Extension) -> object:
+    """Do what a ``%macgpu`` line without a verb means: show all hosts, live where that can be."""
+    extension.tell_of_fleet()
+    if (widget := live.fleet(extension)) is None:
+        _status(extension, parse_verb("status"))
+    return widget
 
 
 def _status(extension: Extension, command: Command) -> None:
@@ -327,6 +337,7 @@ def _defaults(extension: Extension, command: Command) -> None:
 _IN_NOTEBOOK: dict[str, Callable[[Extension, Command], object]] = {
     "status": _status,
     "describe": _describe,
+    "device": live.device,
     "where": _where,
     "why": _why,
     "report": _report,

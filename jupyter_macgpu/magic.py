@@ -50,10 +50,13 @@ class MacGPUMagics(Magics):
         """Run this cell on a Mac of the fleet (%%macgpu [OPTION...]), or do what a verb says.
 
         The variables that the cell reads are shipped, what it shows appears here, and what it
-        binds and changes is here afterwards. %macgpu VERB looks at hosts, runs and values.
+        binds and changes is here afterwards. %macgpu VERB looks at hosts, runs and values; %macgpu
+        alone shows the fleet.
         """
         if cell is not None:
             return self.extension.cell(line, cell)
+        if not line.strip():
+            return commands.fleet(self.extension)
         return commands.in_notebook(self.extension, parse_verb(line))
 
     @cell_magic

@@ -104,6 +104,12 @@ VERBS: dict[str, Verb] = {
         options=(_JSON, _LABELLED, _SHOW_LABELS, _WIDE, _WATCH),
     ),
     "describe": Verb(help="show all that is known of a host", takes="HOST", options=(_JSON,)),
+    "device": Verb(
+        help="show a host live: GPU, memory, heat, power, owner, queue; without a name, the one "
+        "in use",
+        takes="[HOST]",
+        options=(_JSON,),
+    ),
     "where": Verb(
         help="show where a cell with these options would run, and why; runs nothing",
         takes=ABOUT_A_CELL,
@@ -257,6 +263,6 @@ VERBS: dict[str, Verb] = {
 #: Verbs that later versions have. They are known, so that nobody looks for a typing error.
 NOT_YET = frozenset(
     """
-    bootstrap detach device du env uninstall upgrade usage
+    bootstrap du env uninstall upgrade usage
     """.split()
 )

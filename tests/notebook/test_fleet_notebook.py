@@ -42,6 +42,8 @@ def test_the_tour_of_a_fleet_shows_what_it_tells(state, temporary):
     shown = tour()
     for host in ("sim-m2-ultra", "sim-m4", "sim-m1-max"):
         assert host in shown["status"]
+        assert host in shown["live"]
+    assert "Apple M4 · 10 GPU cores" in shown["device"]
     assert shown["labels"].count("simulated=true") == 3
     assert "30" in shown["on-name"].split()
     assert "sim-m2-ultra" in shown["ran-where"]

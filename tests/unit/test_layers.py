@@ -46,7 +46,6 @@ FLOORS = [
         "reach",
         "variables",
         "verbs",
-        "widgets",
     },
     {"lanes"},
     {"fetching", "findings", "lookout", "scouting", "sending", "statuses"},
@@ -71,6 +70,7 @@ FLOORS = [
     {"calls"},
     {"mapping"},
     {"functions"},
+    {"widgets"},
     {"commands"},
     {"fleetcommands"},
     {"postmortem"},
@@ -93,6 +93,7 @@ OWNERS = {
         "statusline.py",
         "mac/worker/",
     },
+    "anywidget": {"widgets/"},
     "cloudpickle": {"wire/values/"},
     "comm": {"comms.py"},
     "cronsim": {"server/"},
@@ -112,7 +113,7 @@ OWNERS = {
     "ruamel": {"fleet/", "server/contract.py"},
     "torch": {"wire/values/", "mac/worker/"},
     "tornado": {"server/"},
-    "traitlets": {"mac/worker/", "server/"},
+    "traitlets": {"mac/worker/", "server/", "widgets/"},
     "zeroconf": {"fleet/"},
 }
 #: Pure: no IO, no clock. Time and bytes come in as arguments.
@@ -164,6 +165,9 @@ PURE = {
     "standing.py",
     "simulation/weather.py",
     "verbs.py",
+    "widgets/pages.py",
+    "widgets/readings.py",
+    "widgets/viewers.py",
     "widgetstates.py",
     "words.py",
 }

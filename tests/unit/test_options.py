@@ -228,6 +228,8 @@ GOOD_VERBS = {
         verb="status", labelled=parse_selector("room=lab"), show_labels=True, wide=True
     ),
     "status --watch": Command(verb="status", watch=True),
+    "device": Command(verb="device"),
+    "device studio-1 --json": Command(verb="device", arguments=("studio-1",), json=True),
     "describe studio --json": Command(verb="describe", arguments=("studio",), json=True),
     "where": Command(verb="where", cell=options.CellOptions()),
     "where --on studio --mem 2GB --json": Command(
@@ -270,8 +272,10 @@ def test_a_verb_means_the_same_in_a_notebook_and_in_a_shell(line: str) -> None:
 BAD_VERBS = {
     "": ("without a verb", "status, describe"),
     "statsu": ("statsu is not a verb", "Did you mean status?"),
-    "detatch": ("detatch is not a verb", "Did you mean detach (which is not available"),
+    "detatch": ("detatch is not a verb", "Did you mean detach?"),
+    "upgrad": ("upgrad is not a verb", "Did you mean upgrade (which is not available"),
     "qwertz": ("qwertz is not a verb", "status, describe"),
+    "device studio-1 studio-2": ("takes one host at most", "%macgpu device [HOST]"),
     "upgrade studio-1": ("upgrade is not available in this version", "status"),
     "drain studio-1": ("drain is not a verb of %macgpu", "status"),
     "describe": ("takes one host", "describe HOST"),
