@@ -1,8 +1,11 @@
-"""Widgets: a slider is moved and its callback runs; a progress bar takes 100,000 steps.
+"""Widgets: a slider is moved, a progress bar takes 100,000 steps, a cell has its line.
 
 Both run in a real ipykernel: ours as a ``%%macgpu`` cell, the peer as the same code in a plain
 cell. A move's time is from the front end's message to the kernel's "idle", with what the callback
 printed received; a bar's from the request to "idle", with the bar's last state received.
+
+The line that says what a cell does is compared with no line, in the same kernel: of cells that do
+nothing, which have none by themselves (``auto``) and one if that is asked for (``on``).
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ from .report import Comparison, Report
 
 ROUNDS = 5
 MOVES, STEPS = 100, 100_000
+#: Cells that do nothing, a round.
+CELLS = 100
 _SLIDER = """\
 import ipywidgets
 slider = ipywidgets.IntSlider(0, max=10**9)
@@ -47,6 +52,8 @@ class FrontEnd:
     def __init__(self, client: BlockingKernelClient, first_line: str) -> None:
         self.client = client
         self._first_line = first_line
+        #: Lines of ours that were shown.
+        self.lines = 0
         self._states: dict[str, dict[str, Any]] = {}
         self._moved = 0
 
@@ -92,6 +99,23 @@ class FrontEnd:
             raise OutputLost(f"the bar ended at {state['value']} of {STEPS}")
         return elapsed
 
+    def empty(self, progress: str) -> float:
+        """Run `CELLS` cells that do nothing, with the line as a setting says; return one's seconds.
+
+        Raises
+        ------
+        OutputLost
+            If there was a line where there was to be none, or none where there was to be one.
+        """
+        setting = self.client.execute(f"%macgpu config progress={progress}", store_history=False)
+        self._hear(setting)
+        self.client.get_shell_msg(timeout=PATIENCE_SECONDS)
+        self.lines = 0
+        seconds = sum(self.run("pass") for _ in range(CELLS)) / CELLS
+        if self.lines != (CELLS if progress == "on" else 0):
+            raise OutputLost(f"{self.lines} lines of {CELLS} cells with progress={progress}")
+        return seconds
+
     def _newest(self, model: str) -> str:
         return [c for c, s in self._states.items() if s.get("_model_name") == model][-1]
 
@@ -108,6 +132,8 @@ class FrontEnd:
                 continue
             if kind == "error":
                 raise RuntimeError("\n".join(content["traceback"]))
+            if kind == "display_data":
+                self.lines += content["data"]["text/plain"].startswith("macgpu: ")
             if kind == "stream" and content["name"] == "stdout":
                 printed += content["text"]
             elif kind == "status" and content["execution_state"] == "idle":
@@ -115,7 +141,7 @@ class FrontEnd:
 
 
 def measure(rounds: int = ROUNDS) -> Report:
-    """Move sliders and bars in both kernels in turn, and compare; times in milliseconds."""
+    """Move sliders and bars in both kernels in turn, and the line; times in milliseconds."""
     times: dict[tuple[str, str], list[float]] = {}
     with ExitStack() as stack:
         stack.enter_context(this_machine())
@@ -134,8 +160,14 @@ def measure(rounds: int = ROUNDS) -> Report:
             for name, front in fronts.items():
                 times.setdefault((name, "callback"), []).append(front.move() * 1000)
                 times.setdefault((name, "bar"), []).append(front.step() * 1000)
+            for progress in ("auto", "off", "on"):
+                seconds = fronts["ours"].empty(progress)
+                times.setdefault((progress, "line"), []).append(seconds * 1000)
     parts = {
         part: Comparison(ours=times["ours", part], peers={"ipykernel": times["ipykernel", part]})
         for part in ("callback", "bar")
     }
+    for progress in ("auto", "on"):
+        without = {"no line": times["off", "line"]}
+        parts[f"line {progress}"] = Comparison(ours=times[progress, "line"], peers=without)
     return Report(name="widgets", unit="ms", whole=parts["callback"], parts=parts)

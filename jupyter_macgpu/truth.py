@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .cell import Cell
     from .comparing import Difference
     from .detaching import Desk
-    from .execution import Outcome
+    from .execution import Outcome, Show
     from .fleet.hosts import Host
     from .inputs import Inputs
     from .options import CellOptions
@@ -111,7 +111,7 @@ class TruthCheck:
             limits=limits,
             job={"own": True},
         )
-        quiet = _Quiet()
+        quiet = _Quiet(desk.show, at.host.name)
         execution = Execution(at.link, run, quiet, desk.interrupts, submission)
         outcome = driven(execution, at.link, quiet, desk.interrupts)
         collected(at.link, outcome)
@@ -261,13 +261,21 @@ def _ended(outcome: Outcome) -> str:
 
 
 class _Quiet:
-    """Shows nothing of the second run: its output is the first one's again."""
+    """Shows of the second run only that it waits: its output is the first one's again."""
+
+    def __init__(self, show: Show, host: str) -> None:
+        self._show = show
+        self._host = host
+        self._told = False
 
     def output(self, output: m.Output) -> None:
         """Show nothing."""
 
     def state(self, state: m.RunState) -> None:
-        """Show nothing."""
+        """Say once that it waits."""
+        if state.state == "queued" and not self._told:
+            self._told = True
+            self._show.notice(f"the second run waits for a CPU slot of {self._host}")
 
     def notice(self, text: str) -> None:
         """Show nothing."""

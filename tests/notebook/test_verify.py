@@ -6,6 +6,11 @@ can see of them: a file that the first one leaves, or the worker's own word for 
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+import time
+
 import numpy as np
 import pytest
 
@@ -118,6 +123,36 @@ def test_a_second_run_that_fails_leaves_the_first_ones_results(book):
     )
     assert ran.text.count("shown once") == 1
     assert book.names["z"] == 3
+
+
+def test_an_interrupt_of_the_second_run_keeps_the_first_ones_results(book, tmp_path):
+    begun = tmp_path / "begun"
+
+    def interrupt() -> None:
+        while not begun.exists():
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    ran = book.run(
+        "%%macgpu --verify cpu\n"
+        f"{TWICE.replace('MARK', repr('g'))}\n"
+        f"kept = 5\nif second:\n    pathlib.Path({str(begun)!r}).touch()\n"
+        "    import time; time.sleep(60)"
+    ).error_is(None)
+    thread.join()
+    assert "not compared with the CPU: the run there ended as cancelled" in ran.text
+    assert book.names["kept"] == 5
+
+
+def test_a_second_run_that_waits_says_so_once(book):
+    blocker = "import time; time.sleep(4)"
+    for _ in range(2):  # as many CPU slots as a host has
+        book.run(f"%%macgpu --detach --cpu\n{blocker}").error_is(None)
+    ran = book.run("%%macgpu --verify cpu\ny = x + 1").error_is(None)
+    assert ran.text.count("the second run waits for a CPU slot of this-machine") == 1
+    assert "verified" in ran.text
 
 
 def test_a_cell_that_fails_is_not_run_a_second_time(book):

@@ -96,6 +96,15 @@ def test_without_a_gpu_none_is_found_and_afterwards_it_is(a_gpu):
     assert mx.default_device() == before
 
 
+def test_mlx_is_set_to_the_processor_and_back(a_gpu, monkeypatch):
+    set_to: list[Any] = []
+    monkeypatch.setattr(mx, "set_default_device", set_to.append)
+    told(lambda: set_to.append("runs"), cpu=True)
+    assert set_to == [mx.cpu, "runs", mx.default_device()]
+    monkeypatch.setattr(mx, "default_device", lambda: mx.Device(mx.gpu, 0))
+    assert told(lambda: None, cpu=True)["check"]["gpu"]
+
+
 def test_a_run_without_a_gpu_that_takes_one_all_the_same_says_so(a_gpu, monkeypatch):
     def take() -> None:
         monkeypatch.setattr(torch.mps, "driver_allocated_memory", lambda: 4096)
