@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from . import cold, flood, link, monitor, noop, placement, response, widgets
+from . import cold, flood, link, monitor, noop, placement, response, reuse, widgets
 from .report import Report
 from .sshd import NoServer
 
@@ -15,6 +15,7 @@ BENCHMARKS: dict[str, Callable[..., Report]] = {
     "flood": flood.measure,
     "cold": cold.measure,
     "link": link.measure,
+    "reuse": reuse.measure,
     "placement": placement.measure,
     "fleet": monitor.measure,
     "widgets": widgets.measure,

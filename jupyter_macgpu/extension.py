@@ -303,8 +303,7 @@ class Extension:
             result.summary,
             chip=labels.get("chip"),
             simulated=labels.get("simulated") == "true",
-            shipped=steps.shipped,
-            returned=steps.returned,
+            **steps.sizes(),
             steps=steps.took,
         )
         return self.report

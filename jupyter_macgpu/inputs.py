@@ -31,6 +31,11 @@ class Inputs:
     free: tuple[str, ...]
     binds: frozenset[str] = frozenset()
 
+    def raw(self) -> list[memoryview]:
+        """Return what travels: the stream, and its buffers, which are the notebook's own memory."""
+        raw = [buffer.raw() for buffer in self.capture.buffers]
+        return [memoryview(self.capture.stream), *raw]
+
     def mind_retry(self, times: int) -> None:
         """Refuse to try a cell again that reads what would be gone by then.
 

@@ -45,8 +45,9 @@ class Report:
         Whether the host only plays that machine.
     seconds
         Running time of the cell.
-    shipped_bytes, returned_bytes
-        What went there and what came back, pickled.
+    shipped_bytes, reused_bytes, returned_bytes
+        What went there, what was there from before and was not sent again, and what came back,
+        pickled.
     steps
         Seconds by step, see `STEPS`; steps that were not measured are absent.
     usage
@@ -60,6 +61,7 @@ class Report:
     simulated: bool = False
     seconds: float | None = None
     shipped_bytes: int | None = None
+    reused_bytes: int | None = None
     returned_bytes: int | None = None
     steps: Mapping[str, float] = field(default_factory=dict)
     usage: Usage = Usage()  # noqa: RUF009 - frozen
@@ -82,6 +84,8 @@ class Report:
             took.append(f"thermal state {usage.heat}")
         if self.shipped_bytes and self.shipped_bytes > 1_000_000:
             took.append(f"{format_size(self.shipped_bytes)} sent")
+        if self.reused_bytes and self.reused_bytes > 1_000_000:
+            took.append(f"{format_size(self.reused_bytes)} there from before")
         if self.returned_bytes and self.returned_bytes > 1_000_000:
             took.append(f"{format_size(self.returned_bytes)} back")
         if (waited := self.steps.get("wait", 0.0)) >= 2.0:
@@ -129,6 +133,7 @@ def report_of(
     chip: str | None = None,
     simulated: bool = False,
     shipped: int | None = None,
+    reused: int | None = None,
     returned: int | None = None,
     steps: Mapping[str, float] | None = None,
 ) -> Report:
@@ -147,6 +152,7 @@ def report_of(
         simulated=simulated,
         seconds=there.get("run"),
         shipped_bytes=shipped,
+        reused_bytes=reused,
         returned_bytes=returned,
         steps={name: round(both[name], 6) for name in STEPS if name in both},
         usage=from_json(summary.get(KEY)),
@@ -190,6 +196,7 @@ def _figures(report: Report, usage: Usage) -> list[tuple[str, str]]:
 
     return [
         ("sent", size(report.shipped_bytes)),
+        ("there from before, not sent", size(report.reused_bytes)),
         ("came back", size(report.returned_bytes)),
         ("GPU, mean", number(usage.gpu_mean, "{:.1%}")),
         ("GPU, peak", number(usage.gpu_peak, "{:.1%}")),

@@ -53,6 +53,10 @@ class Steps:
         self.took[step] = self.took.get(step, 0.0) + now - self._since
         self._since = now
 
+    def sizes(self) -> dict[str, int]:
+        """Return the bytes, as `report.report_of` takes them."""
+        return {"shipped": self.shipped, "reused": self.reused, "returned": self.returned}
+
     def moved(self, stage: str, done: int, total: int) -> None:
         """Pass on how many bytes are through."""
         if self._watcher is not None:

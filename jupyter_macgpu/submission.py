@@ -56,9 +56,8 @@ def submission(
     """
     described = _description(cell, inputs, options, session.host, limits)
     described["stdin"] = not (job.get("detach") or job.get("own"))
-    raw = [buffer.raw() for buffer in inputs.capture.buffers]
-    described, left, apart = blobs.parted(described, raw)
-    pieces = bundle.pack([json.dumps(described).encode(), inputs.capture.stream, *left])
+    described, left, apart = blobs.parted(described, inputs.raw())
+    pieces = bundle.pack([json.dumps(described).encode(), *left])
     message = m.Submit(
         run=run,
         epoch=1,

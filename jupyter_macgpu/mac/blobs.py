@@ -70,16 +70,14 @@ class Blobs:
         )
 
     def begin(self, run: str) -> None:
-        """Make a run's folder, empty.
+        """Make a run's folder, if it is not there.
 
         Raises
         ------
         OSError
             If the disk does not take it.
         """
-        folder = self._place.lent(run)
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(mode=0o700)
+        self._place.lent(run).mkdir(mode=0o700, exist_ok=True)
 
     def lend(self, run: str, name: Name, size: int) -> bool:
         """Give a run a blob that is kept; return whether it is there."""
@@ -91,7 +89,8 @@ class Blobs:
             if info.st_size != size or int(info.st_mtime) != _mark(name.digest):
                 self.remove(name)
                 return False
-            os.link(kept, self._place.lent(run) / name.digest)
+            with contextlib.suppress(FileExistsError):
+                os.link(kept, self._place.lent(run) / name.digest)
             os.utime(kept, (time.time(), _mark(name.digest)))
         except OSError:
             self.remove(name)
@@ -128,7 +127,8 @@ class Blobs:
         if self._place.lent(source).exists():
             self.begin(run)
             for path in self._place.lent(source).iterdir():
-                os.link(path, self._place.lent(run) / path.name)
+                with contextlib.suppress(FileExistsError):
+                    os.link(path, self._place.lent(run) / path.name)
 
     def give_back(self, run: str) -> None:
         """Delete a run's folder, if it has one. What is kept stays."""

@@ -22,7 +22,7 @@ from .shelf import Name
 from .streams import Incoming
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from . import effects as e
@@ -36,7 +36,7 @@ _SLICE = 4 * 1024 * 1024
 
 @dataclass(slots=True, kw_only=True)
 class _Taking:
-    """A run whose bundle is not complete.
+    """What one client sends of a run whose bundle is not complete.
 
     Attributes
     ----------
@@ -79,21 +79,22 @@ class Intake:
         self._place = place
         self._kept = kept
         self._uploaded = uploaded
-        self._taking: dict[str, _Taking] = {}
+        #: By run, and by the client's number: one that connects again begins again, and its old
+        #: connection may bring what is missing all the same.
+        self._taking: dict[str, dict[int, _Taking]] = {}
         self._hashing: tuple[str, str, int, blobs.Digest] | None = None
 
     @property
     def is_hashing(self) -> bool:
         """Whether there is something for `turn` to do."""
-        return any(taking.doubtful for taking in self._taking.values())
+        return next(self._doubting(), None) is not None
 
     def begin(self, client: Client, effect: e.Receive) -> None:
         """Take a run's bundle, and see which of its blobs are here."""
-        self.forget(effect.run)
         taking = _Taking(
             client=client, run=effect.run, folder=effect.folder, wanted=dict(effect.blobs)
         )
-        self._taking[effect.run] = taking
+        self._taking.setdefault(effect.run, {})[client.number] = taking
         try:
             if taking.wanted:
                 self._kept.begin(effect.run)
@@ -105,9 +106,9 @@ class Intake:
             return
         self._go_on(taking)
 
-    def over(self, stream: str, problem: str) -> None:
-        """Note that a stream is complete, or what is wrong with it."""
-        taking = self._taking.get(run_of(stream))
+    def over(self, client: Client, stream: str, problem: str) -> None:
+        """Note that a client's stream is complete, or what is wrong with it."""
+        taking = self._taking.get(run_of(stream), {}).get(client.number)
         if taking is None or taking.stream != stream:
             return
         taking.stream = ""
@@ -118,13 +119,13 @@ class Intake:
 
     def forget(self, run: str) -> None:
         """Take no more of a run."""
-        taking = self._taking.pop(run, None)
-        if taking is not None and taking.stream in taking.client.streams.incoming:
-            taking.client.streams.incoming.pop(taking.stream).close()
+        for taking in self._taking.pop(run, {}).values():
+            if taking.stream in taking.client.streams.incoming:
+                taking.client.streams.incoming.pop(taking.stream).close()
 
     def turn(self) -> None:
         """Hash a slice of what is doubtful."""
-        taking = next((each for each in self._taking.values() if each.doubtful), None)
+        taking = next(self._doubting(), None)
         if taking is None:
             return
         digest = taking.doubtful[0]
@@ -163,11 +164,11 @@ class Intake:
 
     def _go_on(self, taking: _Taking) -> None:
         """Ask for what is missing, when nothing is under way; if nothing is, the run is here."""
-        if taking.stream or taking.doubtful or self._taking.get(taking.run) is not taking:
+        if taking.stream or taking.doubtful or not self._counts(taking):
             return
         missing = [digest for digest in taking.wanted if digest not in taking.here]
         if not missing:
-            del self._taking[taking.run]
+            self.forget(taking.run)
             self._uploaded(taking.run, "")
             return
         taking.asked += 1
@@ -197,11 +198,20 @@ class Intake:
 
     def _arrived(self, taking: _Taking, names: list[str], number: int) -> None:
         digest = names[number]
-        if digest and self._taking.get(taking.run) is taking:
+        if digest and self._counts(taking):
             taking.here.add(digest)
             if digest in taking.doubtful:
                 taking.doubtful.remove(digest)
             self._kept.keep(taking.run, Name(taking.folder, digest), taking.wanted[digest])
+
+    def _counts(self, taking: _Taking) -> bool:
+        """Say whether it is its client's newest attempt, and the run is not complete."""
+        return self._taking.get(taking.run, {}).get(taking.client.number) is taking
+
+    def _doubting(self) -> Iterator[_Taking]:
+        return (
+            taking for each in self._taking.values() for taking in each.values() if taking.doubtful
+        )
 
     def _fail(self, taking: _Taking, problem: str) -> None:
         self.forget(taking.run)

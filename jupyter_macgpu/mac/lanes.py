@@ -30,14 +30,15 @@ class Lanes:
     files
         Takes the parts of a session's files.
     uploaded
-        Told when a stream of a run's inputs is here, or what is wrong with it: stream, problem.
+        Told when a stream of a run's inputs is here, or what is wrong with it: whose it is, stream,
+        problem.
     """
 
     def __init__(
         self,
         clients: dict[int, Client],
         files: Transfers,
-        uploaded: Callable[[str, str], None],
+        uploaded: Callable[[Client, str, str], None],
     ) -> None:
         self._clients = clients
         self._files = files
@@ -93,7 +94,7 @@ class Lanes:
         client.endpoint.send(m.Credit(stream=message.stream, offset=taken))
         if problem or incoming.done:
             owner.streams.incoming.pop(message.stream).close()
-            self._uploaded(message.stream, problem)
+            self._uploaded(owner, message.stream, problem)
 
 
 def _number(value: object) -> int:

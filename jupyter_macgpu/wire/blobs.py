@@ -1,7 +1,7 @@
-"""Blobs: the large buffers of a bundle, known by their digest and kept apart from it.
+"""Blobs: the large parts of a bundle, known by their digest and kept apart from it.
 
-What a host holds already does not travel again. A bundle whose buffers are parted holds a digest
-in place of each blob, so the bundle's own digest stands for all of it. Where nobody can do with
+What a host holds already does not travel again. A bundle that was parted holds a digest in place of
+each blob, so the bundle's own digest stands for all of it. Where nobody can do with
 that, the blobs are joined to it again, and the bundle is as it would have been.
 """
 
@@ -16,16 +16,16 @@ from typing import Any
 
 from .errors import RemoteProtocolError
 
-#: Bytes from which on a buffer is a blob: what is smaller travels sooner than it is asked for.
+#: Bytes from which on a part is a blob: what is smaller travels sooner than it is asked for.
 LEAST = 64 * 1024
-#: Blobs of one bundle; of more buffers the largest ones are blobs.
+#: Blobs of one bundle; of more parts the largest ones are blobs.
 MOST = 512
 #: Bytes that are hashed in one go: the blocks of a blob are hashed beside each other.
 BLOCK = 4 * 1024 * 1024
 #: Bytes that no blob has.
 LARGEST = 2**50
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-#: Where a cell's description says which of its buffers are blobs.
+#: Where a cell's description says which of the parts behind it are blobs.
 _KEY = "blobs"
 
 
@@ -96,35 +96,35 @@ def are_sound(found: Mapping[Any, Any], coming: Sequence[Any]) -> bool:
 
 
 def parted(
-    description: dict[str, Any], buffers: Sequence[memoryview]
+    description: dict[str, Any], inputs: Sequence[memoryview]
 ) -> tuple[dict[str, Any], list[memoryview], dict[str, memoryview]]:
-    """Part the blobs from a cell's buffers.
+    """Part the blobs from a cell's inputs: the stream of their pickle, and its buffers.
 
     Returns
     -------
     tuple
-        The description, which says where they were; the buffers that are left; the blobs by
+        The description, which says where they were; the inputs that are left; the blobs by
         digest. A blob that stands in several places is there once.
     """
     large = sorted(
-        (number for number, view in enumerate(buffers) if view.nbytes >= LEAST),
-        key=lambda number: -buffers[number].nbytes,
+        (number for number, view in enumerate(inputs) if view.nbytes >= LEAST),
+        key=lambda number: -inputs[number].nbytes,
     )[:MOST]
     if not large:
-        return description, list(buffers), {}
-    digests = digests_of([buffers[number] for number in large])
+        return description, list(inputs), {}
+    digests = digests_of([inputs[number] for number in large])
     places = dict(zip(large, digests, strict=True))
-    left = [view for number, view in enumerate(buffers) if number not in places]
-    said = {**description, _KEY: [places.get(number, "") for number in range(len(buffers))]}
-    return said, left, {digest: buffers[number] for number, digest in places.items()}
+    left = [view for number, view in enumerate(inputs) if number not in places]
+    said = {**description, _KEY: [places.get(number, "") for number in range(len(inputs))]}
+    return said, left, {digest: inputs[number] for number, digest in places.items()}
 
 
-def buffers_of(
+def inputs_of(
     description: Mapping[str, Any],
     left: Sequence[memoryview],
     blob: Callable[[str], memoryview],
 ) -> list[memoryview]:
-    """Return a cell's buffers in their order, of which `parted` left some.
+    """Return a cell's inputs in their order, of which `parted` left some.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def buffers_of(
     if not isinstance(places, list) or not all(not each or is_digest(each) for each in places):
         raise RemoteProtocolError("a cell's description names blobs that have no digest")
     if sum(not each for each in places) != len(left):
-        raise RemoteProtocolError("a cell's description does not fit its buffers")
+        raise RemoteProtocolError("a cell's description does not fit its inputs")
     rest: Iterator[memoryview] = iter(left)
     return [blob(each) if each else next(rest) for each in places]
 
@@ -159,9 +159,9 @@ def joined(
     """
     try:
         description = json.loads(str(parts[0], "utf-8"))
-        buffers = buffers_of(description, parts[2:], blob)
+        inputs = inputs_of(description, parts[1:], blob)
         description.pop(_KEY, None)
-        return [json.dumps(description).encode(), parts[1], *buffers]
+        return [json.dumps(description).encode(), *inputs]
     except (ValueError, IndexError, AttributeError) as error:
         text = f"a cell's description cannot be read: {type(error).__name__}: {error}"
         raise RemoteProtocolError(text) from None

@@ -179,8 +179,9 @@ def test_an_older_worker_is_given_one_file(state: Path) -> None:
     place = store.Store(state / "store")
     place.prepare()
     pieces = bundle.pack([b"{}", b"stream", b"small", numbers().data])
-    said, left, apart = blobs.parted({}, [memoryview(b"small"), numbers().data])
-    rest = b"".join(bundle.pack([json.dumps(said).encode(), b"stream", *left]))
+    inputs = [memoryview(b"stream"), memoryview(b"small"), numbers().data]
+    said, left, apart = blobs.parted({}, inputs)
+    rest = b"".join(bundle.pack([json.dumps(said).encode(), *left]))
     for digest, data in apart.items():
         place.lent(R1).mkdir(parents=True)
         (place.lent(R1) / digest).write_bytes(data)

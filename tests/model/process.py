@@ -67,7 +67,7 @@ class Process:
         while self.alive and not self.run and self.link.inbox:
             message = self.link.take()
             if isinstance(message, m.Execute):
-                self.world.executed(message.run)
+                self.world.executed(message)
                 self._current = ""
             elif isinstance(message, m.Goodbye):
                 self.die()

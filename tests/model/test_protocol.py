@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,8 @@ INDEX = st.integers(0, 9)
 OPTIONS = [{}, {"cpu": True}, {"timeout": 20}, {"wait": 15}, {"again": True}, {"mem": 5}]
 OPTIONS += [{"priority": 2}]
 PRIORITIES = st.integers(LEAST, MOST)
+#: Lengths of the blobs of a cell: short ones are sent unasked.
+BLOBS = [(), (), (120,), (900,), (120, 900), (150, 120, 700)]
 #: What the host's administrator lays down; with the last two nothing begins.
 POLICIES = [
     None,
@@ -96,10 +99,12 @@ class Protocol(RuleBasedStateMachine):
 
     # Notebooks.
 
-    @initialize(size=st.sampled_from([5, 2000]), turns=st.integers(0, 25))
-    def begin(self, size: int, turns: int) -> None:
+    @initialize(
+        size=st.sampled_from([5, 2000]), turns=st.integers(0, 25), large=st.sampled_from(BLOBS)
+    )
+    def begin(self, size: int, turns: int, large: Sequence[int] = ()) -> None:
         self.world.ensure_server()
-        self.world.submit(1, 1, size, {})
+        self.world.submit(1, 1, size, {}, large=large)
         for _ in range(turns):
             self.world.step()
 
@@ -110,11 +115,18 @@ class Protocol(RuleBasedStateMachine):
         size=st.sampled_from([5, 2000]),
         options=st.sampled_from(OPTIONS),
         reserves=st.booleans(),
+        large=st.sampled_from(BLOBS),
     )
     def submit(
-        self, notebook: int, cell: int, size: int, options: dict[str, Any], reserves: bool
+        self,
+        notebook: int,
+        cell: int,
+        size: int,
+        options: dict[str, Any],
+        reserves: bool,
+        large: Sequence[int],
     ) -> None:
-        self.world.submit(notebook, cell, size, options, reserves)
+        self.world.submit(notebook, cell, size, options, reserves, large)
 
     @rule(notebook=st.integers(1, 4), kind=st.sampled_from(["gpu", "cpu"]), priority=PRIORITIES)
     def reserve_and_say_no_more(self, notebook: int, kind: str, priority: int) -> None:
@@ -157,6 +169,7 @@ class Protocol(RuleBasedStateMachine):
             size=message.size,
             digest=message.digest,
             origin=message.origin,
+            blobs=message.blobs,
             buffers=(whole,),
         )
         line, connection = self.world.connect(), Connection("client", "supervisor")
@@ -235,6 +248,10 @@ class Protocol(RuleBasedStateMachine):
     def fill_the_disk(self, full: bool) -> None:
         self.world.full = full
 
+    @rule(index=INDEX, delete=st.booleans())
+    def spoil_what_is_kept(self, index: int, delete: bool) -> None:
+        self.world.spoil(index, delete=delete)
+
     @rule(policy=st.sampled_from(POLICIES))
     def lay_down(self, policy: bytes | None) -> None:
         self.world.lay_down(policy)
@@ -244,6 +261,10 @@ class Protocol(RuleBasedStateMachine):
     @invariant()
     def no_run_happens_twice(self) -> None:
         assert max(self.world.executions.values(), default=0) <= 1
+
+    @invariant()
+    def a_cell_reads_what_was_sent(self) -> None:
+        assert not self.world.misread
 
     @invariant()
     def nobody_breaks_the_rules(self) -> None:
@@ -425,4 +446,23 @@ def test_a_worker_that_died_while_the_disk_was_full_is_seen_when_it_has_room() -
     history.attach(index=0, notebook=1)
     history.trickle(most=190, tick=False)
     history.interrupt(index=0, twice=True)
+    history.teardown()
+
+
+@pytest.mark.parametrize("delete", [False, True])
+def test_what_is_kept_of_a_cells_inputs_and_was_spoiled_is_asked_for(delete: bool) -> None:
+    history = Protocol()
+    history.begin(size=5, turns=12, large=(120, 900))
+    history.finish(index=0, ename="")
+    history.flow(turns=6, seconds=0.1)
+    for spoiled in (False, True):
+        for index in (0, 1) if spoiled else ():
+            history.spoil_what_is_kept(index, delete)
+        before = len(history.world.clients)
+        history.submit(1, 1, 5, {}, reserves=False, large=(120, 900))
+        history.flow(turns=12, seconds=0.1)
+        history.finish(index=0, ename="")
+        history.flow(turns=6, seconds=0.1)
+        assert history.world.clients[before].outcome is not None
+        history.a_cell_reads_what_was_sent()
     history.teardown()

@@ -29,12 +29,14 @@ from jupyter_macgpu.mac import (
 )
 from jupyter_macgpu.wire import bulk, bundle
 from jupyter_macgpu.wire import messages as m
+from jupyter_macgpu.wire.blobs import digests_of
+from jupyter_macgpu.wire.bundle import digest_of
 from tests.model.client import Client
 from tests.model.network import Line
 from tests.model.process import ModelWorker, Process
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from jupyter_macgpu.mac import effects as e
 
@@ -131,6 +133,10 @@ class World:
         self.clients: list[Client] = []
         self.lines: list[Line] = []
         self.executions: Counter[str] = Counter()
+        #: What was submitted, by run; and the runs whose worker found something else.
+        self.digests: dict[str, str] = {}
+        self.blobs_of: dict[str, dict[str, bytes]] = {}
+        self.misread: list[str] = []
         self.story: dict[str, list[Any]] = defaultdict(list)
         self.over: set[str] = set()
         self.stopped: set[str] = set()
@@ -147,8 +153,15 @@ class World:
 
     # What workers do, as it really was.
 
-    def executed(self, run: str) -> None:
-        self.executions[run] += 1
+    def executed(self, message: m.Execute) -> None:
+        """Note that a worker has a run, with what it finds of its inputs."""
+        self.executions[message.run] += 1
+        path = Path(message.path) if message.path else None
+        whole = b"".join(message.buffers) if path is None else path.read_bytes()
+        folder = Path(message.blobs)
+        found = {name: (folder / name).read_bytes() for name in self.blobs_of[message.run]}
+        if (digest_of([whole]), found) != (self.digests[message.run], self.blobs_of[message.run]):
+            self.misread.append(message.run)
 
     def wrote(self, run: str, name: str, data: bytes) -> None:
         self.story[run] += [(name, byte) for byte in data]
@@ -210,6 +223,17 @@ class World:
             fresh.chmod(0o644)
             fresh.replace(self.policy)
 
+    def spoil(self, index: int, *, delete: bool) -> None:
+        """Delete a blob that is kept, or put something else in its place."""
+        kept = sorted(path for path in self.place.kept("").rglob("*") if path.is_file())
+        if not kept:
+            return
+        path = kept[index % len(kept)]
+        size = path.stat().st_size
+        path.unlink()
+        if not delete:
+            path.write_bytes(b"x" * size)
+
     # Notebooks.
 
     def connect(self) -> Line:
@@ -228,19 +252,32 @@ class World:
         size: int,
         options: dict[str, Any],
         reserves: bool = False,
+        large: Sequence[int] = (),
     ) -> Client:
-        """Run a cell from a new kernel's hand, which may reserve its slot first."""
+        """Run a cell from a new kernel's hand, which may reserve its slot first.
+
+        Parameters
+        ----------
+        large
+            Length of each blob. Blobs of one length are alike.
+        """
         pieces = bundle.pack([b"%d" % self._number * size])
+        data = [memoryview(b"%d" % length * length)[:length] for length in large]
+        apart = dict(zip(digests_of(data), data, strict=True))
+        run = f"{self.number():032x}"
+        self.digests[run] = bundle.digest_of(pieces)
+        self.blobs_of[run] = {name: bytes(view) for name, view in apart.items()}
         message = m.Submit(
-            run=f"{self.number():032x}",
+            run=run,
             epoch=1,
             session=f"{notebook:032x}",
             size=bundle.size_of(pieces),
-            digest=bundle.digest_of(pieces),
+            digest=self.digests[run],
             origin={"notebook": str(notebook), "cell": str(cell)},
             options=options,
+            blobs={name: view.nbytes for name, view in apart.items()},
         )
-        submission = Submission(message=message, pieces=pieces)
+        submission = Submission(message=message, pieces=pieces, blobs=apart)
         return self._client(message.run, submission, str(notebook), reserves)
 
     def attach(self, run: str, notebook: str) -> Client:
@@ -315,6 +352,7 @@ def modelled(world: World) -> Iterator[None]:
         (bulk, "PART", PART),
         (execution, "_ACK_EVERY", ACK),
         (shipping, "INLINE", INLINE),
+        (shipping, "UNASKED", INLINE),
         (serve, "Worker", ModelWorker),
         (carry, "Carrier", ModelCarrier),
         (condition, "Probe", NoProbe),

@@ -30,9 +30,9 @@ def test_what_is_parted_is_joined_again(sizes: list[int], data: st.DataObject) -
     assert {*map(bytes, found.values())} == {bytes(b) for b in buffers if b.nbytes >= LEAST}
     assert blobs.are_sound({digest: view.nbytes for digest, view in found.items()}, [])
     described = memoryview(json.dumps(said).encode())
-    parts = blobs.joined([described, memoryview(b"stream"), *left], found.__getitem__)
+    parts = blobs.joined([described, *left], found.__getitem__)
     assert json.loads(bytes(parts[0])) == {"source": "x"}
-    assert [bytes(part) for part in parts[1:]] == [b"stream", *map(bytes, buffers)]
+    assert [bytes(part) for part in parts[1:]] == [*map(bytes, buffers)]
 
 
 def test_of_very_many_buffers_the_largest_ones_are_blobs() -> None:
@@ -77,10 +77,10 @@ ONE = "1" * 64
     ],
     ids=str,
 )
-def test_a_description_that_does_not_fit_its_buffers_is_refused(said: dict[str, object]) -> None:
+def test_a_description_that_does_not_fit_its_inputs_is_refused(said: dict[str, object]) -> None:
     left = [] if said["blobs"] else [filled(3)]
     with pytest.raises(RemoteProtocolError):
-        blobs.buffers_of(said, left, lambda _digest: filled(1))
+        blobs.inputs_of(said, left, lambda _digest: filled(1))
 
 
 @pytest.mark.parametrize("parts", [[], [b"[]", b""], [b"{", b""], [b"\xff", b""]], ids=str)

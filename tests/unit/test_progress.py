@@ -79,6 +79,12 @@ def test_fallbacks_are_worth_a_line_of_a_short_run() -> None:
     assert said == "studio-1: 0.1 s, aten::a and 1 more ran on the CPU"
 
 
+def test_what_was_not_sent_is_worth_a_word_if_it_is_much() -> None:
+    assert report(reused=2_000_000).line().endswith(", 1.91 MiB there from before")
+    assert "before" not in report(reused=900_000).line()
+    assert "before" in str(report(reused=900_000))
+
+
 def test_a_report_names_what_is_known_and_nothing_else() -> None:
     text = str(report(chip="m2-ultra", simulated=True, shipped=5, steps={"ship": 0.5}))
     assert "m2-ultra (simulated)" in text

@@ -101,13 +101,11 @@ def open_cell(message: Execute) -> Cell:
     folder = Path(message.blobs)
     data = _mapped(message.path) if message.path else memoryview(bytearray().join(message.buffers))
     parts = bundle.unpack(data)
-    if len(parts) < 2:
-        raise RemoteProtocolError("the bundle of a cell lacks its description or its inputs")
     try:
         said = json.loads(str(parts[0], "utf-8"))
-        buffers = blobs.buffers_of(said, parts[2:], lambda digest: _mapped(folder / digest))
-        return _described(said, parts[1], tuple(buffers))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        inputs = blobs.inputs_of(said, parts[1:], lambda digest: _mapped(folder / digest))
+        return _described(said, inputs[0], tuple(inputs[1:]))
+    except (ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
         text = f"a cell's description cannot be read: {type(error).__name__}: {error}"
         raise RemoteProtocolError(text) from None
 
