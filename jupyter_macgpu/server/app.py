@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from jupyter_server.extension.application import ExtensionApp
 from traitlets import Float, Int
 
+from .announcing import SCHEMAS, Announcer
 from .handlers import BASE, ROUTES
 from .service import Service
 from .stream import Audience, Stream
@@ -35,9 +37,12 @@ class MacGPUApp(ExtensionApp):
         root = str(self.serverapp.root_dir)
         service = Service(sample_period=self.sample_period, root=root)
         service.begin()
+        assert self.serverapp.event_logger is not None
+        for schema in SCHEMAS:
+            self.serverapp.event_logger.register_event_schema(schema)
         self.settings |= {
             "macgpu_service": service,
-            "macgpu_audience": Audience(service),
+            "macgpu_audience": Audience(service, Announcer(service.board, self._emit)),
             "macgpu_executor": ThreadPoolExecutor(self.threads, "macgpu-request"),
         }
 
@@ -47,6 +52,11 @@ class MacGPUApp(ExtensionApp):
             (f"{BASE}stream", Stream),
             *((f"{BASE}{pattern}", handler) for pattern, handler in ROUTES),
         ]
+
+    def _emit(self, schema: str, said: dict[str, Any]) -> None:
+        assert self.serverapp is not None
+        assert self.serverapp.event_logger is not None
+        self.serverapp.event_logger.emit(schema_id=schema, data=said)
 
     async def stop_extension(self) -> None:
         """Close all connections. Runs go on, on their hosts."""

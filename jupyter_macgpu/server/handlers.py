@@ -69,7 +69,22 @@ def _answering(method: Method) -> Method:
     return inner
 
 
-class Handler(ExtensionHandlerMixin, APIHandler):
+class JsonErrors:
+    """Answers in JSON where Jupyter or tornado refuse, as all our errors are answered."""
+
+    def write_error(self: Any, status_code: int, **details: Any) -> None:
+        """Say what happened, and nothing of how it is made here."""
+        error = (details.get("exc_info") or (None, None))[1]
+        said = error.log_message if isinstance(error, web.HTTPError) else None
+        message = said or {403: "Not allowed.", 404: "There is nothing of this name."}.get(
+            status_code, "The server failed; its log says how."
+        )
+        self.set_status(status_code)
+        self.set_header("Content-Type", "application/json")
+        self.finish(json.dumps({"message": message, "reason": "", "hint": ""}))
+
+
+class Handler(JsonErrors, ExtensionHandlerMixin, APIHandler):
     """What all routes share. Who a person is, Jupyter says; which account it is, SSH."""
 
     auth_resource = RESOURCE
@@ -84,16 +99,6 @@ class Handler(ExtensionHandlerMixin, APIHandler):
     def user(self) -> str:
         """Name of who asks."""
         return str(getattr(self.current_user, "username", ""))
-
-    def write_error(self, status_code: int, **details: Any) -> None:
-        """Answer in JSON, as all our errors are."""
-        error = (details.get("exc_info") or (None, None))[1]
-        said = error.log_message if isinstance(error, web.HTTPError) else None
-        message = said or {403: "Not allowed.", 404: "There is nothing of this name."}.get(
-            status_code, "The server failed; its log says how."
-        )
-        self.set_status(status_code)
-        self.finish(json.dumps({"message": message, "reason": "", "hint": ""}))
 
     @allow_unauthenticated
     def options(self, *_arguments: str) -> None:

@@ -19,13 +19,14 @@ from .. import __version__
 from ..wire.errors import MacGPUError
 from .contract import checked
 from .followers import trouble
-from .handlers import RESOURCE
+from .handlers import RESOURCE, JsonErrors
 from .inbox import Inbox
 from .refusals import BadBody, told
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
+    from .announcing import Announcer
     from .board import News
     from .service import Service
 
@@ -40,10 +41,13 @@ class Audience:
     ----------
     service
         Whose news they are told.
+    announce
+        Is told the same, to say to the server's event log what has become another.
     """
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, announce: Announcer) -> None:
         self.service = service
+        self._announce = announce
         self._members: dict[Stream, None] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._leave: Any = None
@@ -53,6 +57,7 @@ class Audience:
         self._members[member] = None
         if self._leave is None:
             self._loop = asyncio.get_running_loop()
+            self._announce.begin()
             self._leave = self.service.subscribe(self._heard)
         self.looks_changed()
 
@@ -72,6 +77,7 @@ class Audience:
             self._loop.call_soon_threadsafe(self._pass_on, news)
 
     def _pass_on(self, news: News) -> None:
+        self._announce.take(news)
         for member in self._members:
             member.inbox.take(news)
             member.wake()
@@ -81,7 +87,7 @@ class Audience:
                     member.unfollow(run)
 
 
-class Stream(ExtensionHandlerMixin, WebSocketMixin, WebSocketHandler, JupyterHandler):
+class Stream(JsonErrors, ExtensionHandlerMixin, WebSocketMixin, WebSocketHandler, JupyterHandler):
     """One browser."""
 
     auth_resource = RESOURCE

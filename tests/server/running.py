@@ -18,6 +18,10 @@ from typing import Any
 
 from websocket import WebSocket, WebSocketTimeoutException, create_connection
 
+from jupyter_macgpu.server.contract import validator
+
+from . import described
+
 #: Seconds in which something happens on a machine that does much else.
 PATIENCE = 60.0
 BASE = "/base/macgpu/api/v1/"
@@ -55,6 +59,7 @@ class Running:
         token: str | None = None,
         headers: dict[str, str] | None = None,
         raw: bytes | None = None,
+        undescribed: bool = False,
     ) -> Answer:
         """Ask with the right token unless another one is given; ``""`` is none."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
@@ -64,7 +69,10 @@ class Running:
         try:
             connection.request(verb, BASE + path, content, {**said, **(headers or {})})
             answer = connection.getresponse()
-            return Answer(answer.status, dict(answer.getheaders()), answer.read())
+            raw = answer.read()
+            if verb not in ("HEAD", "OPTIONS") and not undescribed:
+                described.check(verb, path, answer.status, raw)
+            return Answer(answer.status, dict(answer.getheaders()), raw)
         finally:
             connection.close()
 
@@ -117,6 +125,7 @@ class Listener:
             message: dict[str, Any] = json.loads(self.connection.recv())
         except WebSocketTimeoutException:
             return None
+        validator("Heard").validate(message)
         self.said.append(message)
         self._take(message)
         return message
@@ -169,14 +178,23 @@ def free_port() -> int:
 
 @contextmanager
 def running(
-    folder: Path, *options: str, environment: dict[str, str] | None = None, port: int | None = None
+    folder: Path,
+    *options: str,
+    environment: dict[str, str] | None = None,
+    extensions: str = "{'jupyter_macgpu': True}",
+    ready: int = 200,
+    is_strict: bool = True,
 ) -> Iterator[Running]:
-    """Start a server on `folder` with nothing of the user's; end it."""
+    """Start a server on `folder` with nothing of the user's; end it.
+
+    `ready` is the status with which it says its version once it runs; one that is not strict
+    leaves it to each handler to ask who it is.
+    """
     home, root = folder / "jupyter", folder / "root"
     root.mkdir(parents=True, exist_ok=True)
     config = home / "config"
     config.mkdir(parents=True, exist_ok=True)
-    token, port = secrets.token_hex(16), port or free_port()
+    token, port = secrets.token_hex(16), free_port()
     own = {
         f"JUPYTER_{kind}_DIR": str(home / kind.lower()) for kind in ("CONFIG", "DATA", "RUNTIME")
     }
@@ -189,8 +207,8 @@ def running(
         f"--IdentityProvider.token={token}",
         f"--ServerApp.root_dir={root}",
         "--ServerApp.base_url=/base/",
-        "--ServerApp.jpserver_extensions={'jupyter_macgpu': True}",
-        "--ServerApp.allow_unauthenticated_access=False",
+        f"--ServerApp.jpserver_extensions={extensions}",
+        f"--ServerApp.allow_unauthenticated_access={not is_strict}",
         *options,
     ]
     with log.open("ab") as output:
@@ -203,7 +221,7 @@ def running(
         )
     server = Running(port, token, root, log, process)
     try:
-        _wait(server)
+        _wait(server, ready)
         yield server
     finally:
         if process.poll() is None:
@@ -215,12 +233,12 @@ def running(
                 process.wait(PATIENCE)
 
 
-def _wait(server: Running) -> None:
+def _wait(server: Running, ready: int) -> None:
     deadline = time.monotonic() + PATIENCE
     while True:
         assert server.process.poll() is None, server.log.read_text()
         try:
-            if server.ask("GET", "version").status == 200:
+            if server.ask("GET", "version").status == ready:
                 return
         except OSError:
             pass

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from websocket import create_connection
 
 from jupyter_macgpu.server.contract import validator
 from tests.inputs.shell import Notebook, notebook
 from tests.scripts.fleet import several
 
-from .running import Listener, Running, running
+from .running import PATIENCE, Listener, Running, running
 
 
 @pytest.fixture(scope="module")
@@ -265,6 +267,40 @@ def test_a_server_that_was_killed_knows_it_all_again_and_runs_go_on(
         assert not heard.runs[live]["cancelling"]
         gate.touch()
         heard.until(is_("ok", live))
+
+
+def test_transitions_are_announced_without_anything_of_the_cell(
+    server: Running, book: Notebook, listener: Listener
+) -> None:
+    header = [f"Authorization: token {server.token}"]
+    url = f"ws://127.0.0.1:{server.port}/base/api/events/subscribe"
+    events = create_connection(url, header=header, timeout=PATIENCE, suppress_origin=True)
+    listener.until(lambda heard: len(heard.hosts) == 2)
+    run = job(book, "secret_name = 'secret text'\nprint(secret_name)").run
+    heard: list[dict[str, Any]] = []
+    while not any(event["state"] == "ok" for event in heard if event.get("run") == run):
+        event = json.loads(events.recv())
+        if event["schema_id"] == "https://events.jupyter.org/jupyter_macgpu/run/v1":
+            heard.append(event)
+    events.close()
+    ours = [event for event in heard if event["run"] == run]
+    assert all(event["host"] == "a" for event in ours)
+    assert [event["before"] for event in ours[1:]] == [event["state"] for event in ours[:-1]]
+    assert "secret" not in json.dumps(heard)
+
+
+def test_a_run_on_a_host_that_is_not_this_servers_is_unknown(
+    book: Notebook, tmp_path: Path
+) -> None:
+    """What is another account's, or elsewhere, is not there; no answer tells it from nothing."""
+    run = job(book, "1").run
+    fleet = several(tmp_path / "fleet.yaml", ["b"])
+    with running(tmp_path, environment={"MACGPU_FLEET": str(fleet)}) as other:
+        for verb, path in (("GET", ""), ("POST", "/cancel"), ("GET", "/outputs"), ("DELETE", "")):
+            body = {} if verb == "POST" else None
+            ours = other.ask(verb, f"runs/{run}{path}", body)
+            nobodys = other.ask(verb, f"runs/{'f' * 32}{path}", body)
+            assert (ours.status, ours.raw) == (404, nobodys.raw)
 
 
 def test_a_run_that_nobody_watches_is_found_on_its_host(server: Running, book: Notebook) -> None:
