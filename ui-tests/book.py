@@ -23,6 +23,7 @@ _LONG = 60_000
 _URLS = {LAB: "lab/workspaces/ui-{number}/tree/{name}", NOTEBOOK: "notebooks/{name}"}
 _THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 _PANEL = "window.jupyterapp.shell.currentWidget"
+_FRONT_ENDS = [[".jp-RenderedImage img"], ["[data-mime-type$='jupyter.stderr'] pre"]]
 _numbers = itertools.count(1)
 
 
@@ -208,7 +209,8 @@ class Book:
     def violations(self, selector: str = ".jp-OutputArea-output") -> list[str]:
         """Return what axe finds wrong with parts of the page, a line each.
 
-        Pictures of a cell's are left out: the front end shows them, and has no words for them.
+        Left out is what the front end makes alone: a cell's pictures, for which it has no words,
+        and the colours of tracebacks.
 
         Raises
         ------
@@ -219,7 +221,7 @@ class Book:
         # JupyterLab's body has no height and hides what is outside of it, so that axe takes all
         # text for unseen and says nothing of its contrast.
         self.page.add_style_tag(content="body { height: 100vh }")
-        parts = {"include": [[selector]], "exclude": [[".jp-RenderedImage img"]]}
+        parts = {"include": [[selector]], "exclude": _FRONT_ENDS}
         found = Axe().run(self.page, context=parts).response["violations"]
         return [
             f"{rule['id']}: {rule['help']}: {node['html']}"

@@ -18,6 +18,13 @@ from jupyter_macgpu.simulation.fleet import SimulatedFleet
 from tests.faults import processes
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Empty the folder of pictures, before tests are shared out among processes."""
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(SCREENSHOTS, ignore_errors=True)
+        SCREENSHOTS.mkdir()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip all where there is no browser, and say so."""
     if reason := chromium.why_none():
@@ -67,8 +74,6 @@ def on_macs(server: JupyterServer, macs: SimulatedFleet) -> str:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Start the browser of this machine."""
-    shutil.rmtree(SCREENSHOTS, ignore_errors=True)
-    SCREENSHOTS.mkdir()
     with sync_playwright() as driver:
         started = driver.chromium.launch(executable_path=chromium.find(), args=chromium.ARGUMENTS)
         yield started

@@ -91,24 +91,26 @@ def test_the_line_goes_through_all_states(front: Front, kernel: str, line: TcpRe
     cells = [
         LOAD,
         "%macgpu config progress=on\ndata = __import__('os').urandom(1_000_000)",
-        "%%macgpu --detach --as before\nimport time\ntime.sleep(5)",
+        "%%macgpu --detach\nimport time\ntime.sleep(5)",
+        "%%macgpu --detach --again\nimport time\ntime.sleep(2)",
         "%%macgpu -i data\nimport time\ntime.sleep(2)\nback = data[::-1]",
     ]
     book = front.open(cells, kernel=kernel)
-    for number in range(3):
+    for number in range(4):
         book.run(number)
     line.toxics = Toxics(bandwidth=RATE)
-    watched(book, 3)
-    book.start(3)
+    watched(book, 4)
+    book.start(4)
     stages = {
         "sending": rf"^sending to {HOST}: [\d.]+ [KM]iB of 977 KiB, [\d.]+ KiB/s$",
-        "waiting": r"^waiting for a free slot, next in line",
+        "waiting": r"^waiting for a free slot, 1 before this one",
+        "waiting-next": r"^waiting for a free slot, next in line",
         "running": rf"^running on {HOST}: 1 s",
         "returning": rf"^bringing back from {HOST}: [\d.]+ KiB of 977 KiB, [\d.]+ KiB/s$",
     }
     for name, pattern in stages.items():
         wait_for_reading(book, pattern)
-        book.screenshot(f"progress-{name}-{front.app}", of=book.cell(3))
+        book.screenshot(f"progress-{name}-{front.app}", of=book.cell(4))
     book.wait_idle()
     book.screenshot(f"progress-done-{front.app}")
     said = readings(book)
@@ -117,7 +119,7 @@ def test_the_line_goes_through_all_states(front: Front, kernel: str, line: TcpRe
     ]
     assert first == sorted(first)
     assert re.match(rf"{HOST} \(simulated\): 2\.\d s, .*peak", said[-1])
-    assert len(book.outputs(3)) == 1
+    assert len(book.outputs(4)) == 1
 
 
 def test_a_cell_that_fails_and_one_that_is_stopped_say_so(front: Front, kernel: str) -> None:

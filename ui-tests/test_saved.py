@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from book import LOAD, Book, Front
 from playwright.sync_api import expect
 
@@ -48,8 +47,11 @@ def test_what_is_shown_reads_well_alive_and_saved(front: Front, on_macs: str) ->
     assert "night" in [row[1] for row in rows(book, RUNS)]
     assert ["ended", "ok"] in rows(book, REPORT)
     expect(book.output(FAILED)).to_contain_text("ValueError: no such <b>layer</b>")
-    book.cell(RUNS).scroll_into_view_if_needed()
-    book.screenshot(f"shown-{front.app}")
+    for theme in ("dark", "light"):
+        book.theme(theme)
+        assert book.violations() == []
+        book.cell(RUNS).scroll_into_view_if_needed()
+        book.screenshot(f"shown-{theme}-{front.app}")
     book.save()
     before = texts(book)
     for trusted in (True, False):
@@ -57,15 +59,6 @@ def test_what_is_shown_reads_well_alive_and_saved(front: Front, on_macs: str) ->
         assert set(again.trusted()) == {trusted}
         assert texts(again) == before
         again.screenshot(f"saved-{'trusted' if trusted else 'untrusted'}-{front.app}")
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_nothing_that_is_shown_is_hard_to_reach(lab: Front, on_macs: str, theme: str) -> None:
-    book = lab.open([*CELLS[:1], *CELLS[2:8], *CELLS[9:10]], kernel=on_macs)
-    book.run_all()
-    book.theme(theme)
-    assert book.violations() == []
-    book.screenshot(f"shown-{theme}")
 
 
 def test_axe_is_there_and_finds_what_is_wrong(lab: Front) -> None:
