@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from . import cold, flood, link, monitor, noop, placement, response, reuse, widgets
+from . import browsers, cold, flood, link, monitor, noop, placement, response, reuse, widgets
 from .report import Report
 from .sshd import NoServer
 
@@ -20,6 +20,7 @@ BENCHMARKS: dict[str, Callable[..., Report]] = {
     "fleet": monitor.measure,
     "widgets": widgets.measure,
     "response": response.measure,
+    "browsers": browsers.measure,
 }
 
 
@@ -28,7 +29,7 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", allow_abbrev=False)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
     parser.add_argument("--rounds", type=int, help="how often everything is measured, from 2 on")
-    parser.add_argument("--hosts", type=int, help="hosts, for cold and fleet")
+    parser.add_argument("--hosts", type=int, help="hosts, for cold, fleet and browsers")
     options = parser.parse_args(argv)
     unknown = [name for name in options.names if name not in BENCHMARKS]
     if unknown:
@@ -37,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
     rounds = {} if options.rounds is None else {"rounds": max(2, options.rounds)}
     for name in options.names or BENCHMARKS:
         print(f"bench {name}", file=sys.stderr, flush=True)
-        takes_hosts = name in ("cold", "fleet") and options.hosts is not None
+        takes_hosts = name in ("cold", "fleet", "browsers") and options.hosts is not None
         more = {"hosts": options.hosts} if takes_hosts else {}
         try:
             report = BENCHMARKS[name](**rounds, **more)
