@@ -15,7 +15,7 @@ from typing import Any
 from ..wire import messages as m
 from . import effects as e
 from .estimates import estimated_wait, roughly
-from .jobs import again, held_back
+from .jobs import again, held_back, went_on
 from .leases import Leases
 from .records import Run, Session, asking
 from .reservations import Reservations
@@ -227,7 +227,6 @@ class Book:
         following = again(run, now) if state in ("died", "lost") and run.retry else None
         if following is not None:
             summary = {**summary, "retried": following.run}
-            run.detail["retried"] = following.run
         self._finish(run, state, summary, event)
         run.become(state, now)
         run.asking = 0
@@ -240,11 +239,13 @@ class Book:
         if (began := self._began.pop(run.run, None)) is not None:
             entry["took"] = round(now - began, 3)
             self.took[run.kind].append(entry["took"])
-        if event is not None and event.path:
-            entry["detail"] = {"file": True}
-            run.detail["file"] = True
-        if following is not None:
-            entry["detail"] = {"retried": following.run}
+        detail = {
+            **went_on(summary),
+            **({"file": True} if event is not None and event.path else {}),
+        }
+        if detail:
+            entry["detail"] = detail
+            run.detail |= detail
         self.do(e.Log(entry=entry, durable=run.detached))
         if following is not None:
             self.try_again(run, following, now)

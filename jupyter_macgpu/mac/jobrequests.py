@@ -80,9 +80,8 @@ class JobRequests:
                 {"what": f"it was moved {where} before it began", "moved": message.to},
                 now,
             )
-            run.detail["moved"], run.collected = message.to, True
-            entry = {"run": run.run, "collected": True, "detail": {"moved": message.to}}
-            self._book.do(e.Log(entry=entry, durable=True))
+            run.collected = True
+            self._book.do(e.Log(entry={"run": run.run, "collected": True}, durable=True))
             self._book.send(client, m.Withdrawn(run=run.run, to=message.to))
             self._book.schedule(now)
 

@@ -103,3 +103,8 @@ def again(run: Run, now: float) -> Run:
         rank=run.rank,
         since=now,
     )
+
+
+def went_on(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an end's summary says of where its run goes on: moved, or tried again."""
+    return {name: summary[name] for name in ("moved", "retried") if name in summary}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import effects as e
-from .jobs import again
+from .jobs import again, went_on
 from .records import Run, Session, asking, is_sound, known_fields
 
 if TYPE_CHECKING:
@@ -85,8 +85,8 @@ class Succession:
         """
         run = self.runs[run_id]
         run.state, run.since = end.state, now
-        run.detail["file"] = end.size > 0
-        entry = {"run": run_id, "state": end.state, "detail": {"file": end.size > 0}}
+        run.detail |= (detail := {**went_on(end.summary), "file": end.size > 0})
+        entry = {"run": run_id, "state": end.state, "detail": detail}
         self._book.do(e.Log(entry=entry))
         return self._book.done()
 

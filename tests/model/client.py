@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from jupyter_macgpu.execution import Execution, Outcome, Submission
+from jupyter_macgpu.execution import Execution, LetGo, Outcome, Submission
 from jupyter_macgpu.fleet.hosts import Host
 from jupyter_macgpu.interrupts import Interrupts
 from jupyter_macgpu.link import Link
@@ -72,8 +72,8 @@ class Turns:
 class ModelChannel:
     """A client's end of a line. It pauses where a real one would wait."""
 
-    def __init__(self, client: Client, line: Line) -> None:
-        self._client, self._line = client, line
+    def __init__(self, turns: Turns, line: Line) -> None:
+        self._turns, self._line = turns, line
 
     def send(self, data: bytes | memoryview) -> None:
         self._line.send(data)
@@ -81,12 +81,26 @@ class ModelChannel:
     def receive(self, timeout: float) -> bytes | None:
         data = self._line.take()
         if data is None:
-            self._client.turns.pause()
+            self._turns.pause()
             data = self._line.take()
         return data
 
     def close(self) -> None:
         self._line.close()
+
+
+def dial(world: World, turns: Turns) -> tuple[Line, ModelChannel]:
+    """Open a line to the host for a kernel.
+
+    Raises
+    ------
+    TransportError
+        If it cannot be reached, or its supervisor dies at once.
+    """
+    if not world.reachable or not world.ensure_server():
+        raise TransportError("The host cannot be reached.")
+    line = world.connect()
+    return line, ModelChannel(turns, line)
 
 
 class Client:
@@ -120,6 +134,7 @@ class Client:
         self.boot = self.line_boot = world.boots
         self.outcome: Outcome | None = None
         self.error: BaseException | None = None
+        self.let_go = False
         self.line: Line | None = None
         self.interrupts = Interrupts()
         self.link = Link(self, client=f"kernel-{notebook}", notebook=notebook)
@@ -141,6 +156,8 @@ class Client:
             if self.reserves:
                 self._wait()
             self.outcome = self.execution.drive()
+        except LetGo:
+            self.let_go = True
         except MacGPUError as error:
             self.error = error
         except Exception as error:
@@ -163,10 +180,9 @@ class Client:
     # As transport.
 
     def open(self) -> ModelChannel:
-        if not self.world.reachable or not self.world.ensure_server():
-            raise TransportError("The host cannot be reached.")
-        self.line, self.line_boot = self.world.connect(), self.world.boots
-        return ModelChannel(self, self.line)
+        self.line, channel = dial(self.world, self.turns)
+        self.line_boot = self.world.boots
+        return channel
 
     # As screen.
 

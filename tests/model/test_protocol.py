@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from jupyter_macgpu.mac.succession import GAP
+from jupyter_macgpu.moving import _id_there
 from jupyter_macgpu.wire import messages as m
 from jupyter_macgpu.wire.connection import Connection
 from jupyter_macgpu.wire.errors import (
@@ -27,6 +28,7 @@ from jupyter_macgpu.wire.errors import (
 from jupyter_macgpu.wire.order import LEAST, MOST
 from jupyter_macgpu.wire.policy import HostPolicy, Limits, render
 from jupyter_macgpu.wire.states import FINAL
+from tests.model.caller import THERE, hand_in, letting_go, moving
 from tests.model.client import Client
 from tests.model.process import NAMES, Process
 from tests.model.world import World, modelled
@@ -35,6 +37,8 @@ EXAMPLES = int(os.environ.get("MACGPU_MODEL_EXAMPLES", "400"))
 #: Turns within which a healthy world comes to rest.
 ENOUGH = 1000
 CLIENTS = 5
+#: Cells that nobody waits for.
+JOBS = 2
 INDEX = st.integers(0, 9)
 OPTIONS = [{}, {"cpu": True}, {"timeout": 20}, {"wait": 15}, {"again": True}, {"mem": 5}]
 OPTIONS += [{"priority": 2}]
@@ -177,6 +181,45 @@ class Protocol(RuleBasedStateMachine):
         line.send(connection.send(again))
         line.send(connection.send(m.Cancel(run=message.run, epoch=0, how="kill")))
 
+    @rule(seconds=st.sampled_from([0, 1.0]))
+    def watch(self, seconds: float) -> None:
+        """Somebody watches the host, and reads what it says of its runs or does not."""
+        if self.world.ensure_server():
+            line, connection = self.world.connect(), Connection("client", "supervisor")
+            line.send(connection.send(m.Hello(role="client", client="watch", notebook="watch")))
+            line.send(connection.send(m.Watch(every=seconds)))
+
+    # Jobs.
+
+    @precondition(lambda self: len(self.world.jobs) < JOBS)
+    @rule(
+        size=st.sampled_from([5, 2000]), options=st.sampled_from([{}, {"cpu": True}, {"retry": 1}])
+    )
+    def hand_in(self, size: int, options: dict[str, Any]) -> None:
+        """A cell is handed in, and nobody waits for it."""
+        self.world.jobs.append(f"{self.world.number():032x}")
+        self.world.call(hand_in(self.world.jobs[-1], size, options))
+
+    @precondition(lambda self: self.world.jobs and len(self.world.callers) < 3 * JOBS)
+    @rule(index=INDEX)
+    def move(self, index: int) -> None:
+        """A kernel moves a job, or goes on with a move; two may do so at a time."""
+        self.world.call(moving(self.world.jobs[index % len(self.world.jobs)]))
+
+    @precondition(lambda self: self.world.clients and len(self.world.callers) < 3 * JOBS)
+    @rule(index=INDEX)
+    def let_go(self, index: int) -> None:
+        """Another kernel detaches a run that a cell waits for."""
+        self.world.call(letting_go(self.client(index).run))
+
+    @precondition(lambda self: self.world.callers)
+    @rule(index=INDEX, most=st.integers(0, 400))
+    def cut_a_caller(self, index: int, most: int) -> None:
+        line = self.world.callers[index % len(self.world.callers)].line
+        if line is not None:
+            line.move(most)
+            line.cut()
+
     # The network.
 
     @rule(most=st.integers(1, 400), tick=st.booleans())
@@ -261,6 +304,8 @@ class Protocol(RuleBasedStateMachine):
     @invariant()
     def no_run_happens_twice(self) -> None:
         assert max(self.world.executions.values(), default=0) <= 1
+        for job in self.world.jobs:
+            assert self.world.executions[job] + self.world.executions[id_there(job)] <= 1
 
     @invariant()
     def a_cell_reads_what_was_sent(self) -> None:
@@ -326,6 +371,7 @@ class Protocol(RuleBasedStateMachine):
         try:
             self.heal()
             self.check_ends()
+            self.check_jobs()
             observers = [self.world.attach(run, "observer") for run in self.runs()]
             self.rest()
             self.check_observers(observers)
@@ -337,6 +383,10 @@ class Protocol(RuleBasedStateMachine):
     def heal(self) -> None:
         self.world.fuse, self.world.reachable, self.world.full = None, True, False
         self.world.lay_down(None)
+        # What was begun is finished by the same again, from either end.
+        for job in self.world.jobs:
+            for run in (job, id_there(job)):
+                self.world.call(moving(run))
         self.rest()
 
     def rest(self) -> None:
@@ -348,6 +398,7 @@ class Protocol(RuleBasedStateMachine):
                     process.finish()
             self.world.step(seconds=0.3)
         waiting = [client.run for client in self.world.clients if not client.done]
+        waiting += ["a caller" for caller in self.world.callers if not caller.done]
         live = [run for run in self.runs().values() if run.live]
         assert not waiting, waiting
         assert not live, live
@@ -358,7 +409,7 @@ class Protocol(RuleBasedStateMachine):
         self.an_end_stays()
 
     def is_at_rest(self) -> bool:
-        done = all(client.done for client in self.world.clients)
+        done = all(each.done for each in (*self.world.clients, *self.world.callers))
         return done and not any(run.live for run in self.runs().values()) and not self.queue()
 
     def queue(self) -> list[str]:
@@ -375,7 +426,9 @@ class Protocol(RuleBasedStateMachine):
 
     def check_ends(self) -> None:
         for client in self.world.clients:
-            if client.outcome is None:
+            if client.let_go:
+                assert "detach" in self.runs()[client.run].options
+            elif client.outcome is None:
                 self.check_failure(client)
             else:
                 self.check_end(client)
@@ -400,7 +453,22 @@ class Protocol(RuleBasedStateMachine):
                 assert client.shown == self.world.story[run]
         if end.state == "cancelled":
             limits = {"timeout", "wait"} & self.options(run)
-            assert run in self.world.stopped or limits
+            moved = {id_at for job in self.world.jobs for id_at in (job, id_there(job))}
+            assert run in self.world.stopped | moved or limits
+
+    def check_jobs(self) -> None:
+        """A job that its host has written down is on one host or the other, and comes to an end."""
+        runs = self.runs()
+        for job in [runs[job] for job in self.world.jobs if job in runs]:
+            assert job.state in FINAL
+            if job.state == "cancelled":
+                copy = runs[id_there(job.run)]
+                assert job.detail["moved"]["run"] == copy.run
+                assert copy.state in {"ok", "error", "died", "lost"}
+            if self.world.executions[job.run]:
+                assert "moved" not in job.detail
+            if job.options.get("retry") and job.state in ("died", "lost"):
+                assert runs[job.detail["retried"]].state in FINAL
 
     def options(self, run: str) -> set[str]:
         submitted = [c.submission for c in self.world.clients if c.run == run and c.submission]
@@ -415,6 +483,11 @@ class Protocol(RuleBasedStateMachine):
             for client in self.world.clients:
                 if client.run == observer.run and client.outcome is not None:
                     assert client.shown == observer.shown
+
+
+def id_there(job: str) -> str:
+    """Return the id that a job has where it is moved."""
+    return _id_there(job, THERE)
 
 
 def _memory() -> str | None:
@@ -465,4 +538,31 @@ def test_what_is_kept_of_a_cells_inputs_and_was_spoiled_is_asked_for(delete: boo
         history.flow(turns=6, seconds=0.1)
         assert history.world.clients[before].outcome is not None
         history.a_cell_reads_what_was_sent()
+    history.teardown()
+
+
+@pytest.mark.parametrize("effects", range(36))
+def test_a_move_whose_supervisor_dies_before_any_of_its_effects(effects: int) -> None:
+    history = Protocol()
+    history.begin(size=5, turns=12)
+    history.hand_in(size=5, options={})
+    history.flow(turns=6, seconds=0.1)
+    history.move(index=0)
+    history.crash_supervisor_soon(effects=effects)
+    history.flow(turns=12, seconds=0.1)
+    history.teardown()
+
+
+@pytest.mark.parametrize("effects", range(12))
+def test_a_job_is_tried_again_though_the_supervisor_dies_as_it_ends(effects: int) -> None:
+    history = Protocol()
+    history.begin(size=5, turns=12)
+    history.finish(index=0, ename="")
+    history.hand_in(size=5, options={"retry": 1})
+    history.flow(turns=20, seconds=0.1)
+    (job,) = history.world.jobs
+    assert history.world.executions[job] == 1
+    history.world.processes[job].die()
+    history.crash_supervisor_soon(effects=effects)
+    history.flow(turns=6, seconds=0.1)
     history.teardown()

@@ -15,7 +15,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyter_macgpu import execution, fetching, interrupts, link, shipping, waiting
+from jupyter_macgpu import execution, fetching, interrupts, link, lookout, moving, shipping, waiting
 from jupyter_macgpu.execution import Submission
 from jupyter_macgpu.mac import (
     carry,
@@ -31,12 +31,13 @@ from jupyter_macgpu.wire import bulk, bundle
 from jupyter_macgpu.wire import messages as m
 from jupyter_macgpu.wire.blobs import digests_of
 from jupyter_macgpu.wire.bundle import digest_of
+from tests.model.caller import Caller
 from tests.model.client import Client
 from tests.model.network import Line
 from tests.model.process import ModelWorker, Process
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from jupyter_macgpu.mac import effects as e
 
@@ -131,6 +132,9 @@ class World:
         self.server: ModelServer | None = None
         self.processes: dict[str, Process] = {}
         self.clients: list[Client] = []
+        #: Kernels with errands about jobs, and the jobs.
+        self.callers: list[Caller] = []
+        self.jobs: list[str] = []
         self.lines: list[Line] = []
         self.executions: Counter[str] = Counter()
         #: What was submitted, by run; and the runs whose worker found something else.
@@ -143,7 +147,7 @@ class World:
         self.notices: list[str] = []
         self.crashes: list[BaseException] = []
         self.fuse: int | None = None
-        self.running: Client
+        self.running: Client | Caller
         self._number = 0
 
     def number(self) -> int:
@@ -156,6 +160,8 @@ class World:
     def executed(self, message: m.Execute) -> None:
         """Note that a worker has a run, with what it finds of its inputs."""
         self.executions[message.run] += 1
+        if message.run not in self.digests:
+            return  # a copy that was moved or is tried again; its host made it
         path = Path(message.path) if message.path else None
         whole = b"".join(message.buffers) if path is None else path.read_bytes()
         folder = Path(message.blobs)
@@ -291,14 +297,18 @@ class World:
         self.clients.append(client)
         return client
 
+    def call(self, errand: Callable[[Caller], None]) -> None:
+        """Send a kernel on an errand."""
+        self.callers.append(Caller(self, errand))
+
     # Time.
 
     def step(self, *, bytes_moved: int = 1 << 30, seconds: float = 0.1, tick: bool = True) -> None:
         """Let everybody do one thing."""
         self.now += seconds
-        for client in self.clients:
-            self.running = client
-            client.turns.run()
+        for each in (*self.clients, *self.callers):
+            self.running = each
+            each.turns.run()
         for line in self.lines:
             line.move(bytes_moved)
         self.lines = [line for line in self.lines if not line.dead]
@@ -320,8 +330,8 @@ class World:
 
     def close(self) -> None:
         """End all threads and close all descriptors."""
-        for client in self.clients:
-            client.turns.stop()
+        for each in (*self.clients, *self.callers):
+            each.turns.stop()
         self.crash_server()
         for process in self.processes.values():
             process.die()
@@ -359,11 +369,12 @@ def modelled(world: World) -> Iterator[None]:
         (condition, "PolicyFile", lambda: policy.PolicyFile(world.policy)),
         (store, "sync", _sync),
         (journal, "os", Disk(world)),
+        (moving, "secrets", types.SimpleNamespace(token_hex=lambda _: f"{world.number():032x}")),
         (stragglers, "reap", lambda _folder: 0),
         (store, "boot_id", lambda: f"boot-{world.boots}"),
         *(
             (module, "time", clock)
-            for module in (execution, fetching, interrupts, link, shipping, waiting)
+            for module in (execution, fetching, interrupts, link, lookout, shipping, waiting)
         ),
     ]
     before = [(module, name, getattr(module, name)) for module, name, _ in changes]
