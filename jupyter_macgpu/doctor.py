@@ -75,6 +75,9 @@ def examine(pool: Pool, host: Host) -> Iterator[Check]:
     yield findings.leftovers(_orphans(link))
     tested = _tested(pool, host, link)
     yield tested
+    errors = findings.known_errors(pool.statuses.known(host).heard.said)
+    if errors.state != "skipped":
+        yield errors
     if tested.state == "failed":
         yield from _skipped(("tensor",))
     else:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from .fleet.sharers import counts_of, users_of
+from .mpserrors import line_of
 from .wire.plain import plain_line
 from .wire.telemetry import Telemetry
 from .wire.values.remote import format_size
@@ -226,6 +227,19 @@ def gpu_test(said: Mapping[str, Any]) -> Check:
     if said.get("gpu_testing"):
         return Check(name=name, state="note", detail="not done yet; ask again in a minute")
     return Check(name=name, state="note", detail=line or "there is no GPU that cells can use")
+
+
+def known_errors(said: Mapping[str, Any]) -> Check:
+    """Say whether the host's PyTorch is known to be wrong on its GPU without an error."""
+    name, tested = "PyTorch on MPS", said.get("gpu_with")
+    about = tested if isinstance(tested, dict) else {}
+    line = line_of(str(about.get("version", "")))
+    if (about.get("device"), about.get("package")) != ("mps", "torch") or not line:
+        return Check(name=name, state="skipped")
+    mend = (
+        "A later version may have it mended. `%%macgpu --verify cpu` compares a cell with the CPU."
+    )
+    return Check(name=name, state="note", detail=plain_line(line), mend=mend)
 
 
 def file_vault(step: str, telemetry: Telemetry, seen_ago: float | None, login: str) -> Check:

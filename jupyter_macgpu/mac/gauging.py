@@ -145,6 +145,10 @@ class Gauge:
             "gpu_test_reason": "" if state in (None, "ok") else str(self._test.get("line", "")),
             "gpu_test_line": str(self._test.get("line", "")),
             "gpu_testing": self._has_gpu and not self._test,
+            "gpu_with": {
+                name: str(self._test.get(name, ""))[:60]
+                for name in ("device", "package", "version")
+            },
             "gpu_limit": self._test.get("limit"),
             "calibration": dict(self._figures),
             "calibration_note": self._note,

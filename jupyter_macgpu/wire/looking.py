@@ -44,6 +44,7 @@ class Telemetry(Message):
         take; ``asked``, bytes that cells asked for. ``gpu_test``, whether tensors compute on the
         GPU, null if that is not known, with ``gpu_testing``, whether it soon will be,
         ``gpu_test_line``, what was computed with, and ``gpu_test_reason``, why it failed;
+        ``gpu_with``, the ``device``, ``package`` and ``version`` of that test;
         ``gpu_limit``, bytes that the GPU may use.
         ``calibration``, what was measured, empty if nothing was: ``tflops`` and ``half_tflops`` of
         32 and 16 bits, ``gb_per_s``, and with which ``device``, ``package``, ``version`` and

@@ -146,9 +146,10 @@ def test_an_interrupt_of_the_second_run_keeps_the_first_ones_results(book, tmp_p
     assert book.names["kept"] == 5
 
 
+@pytest.mark.skipif((os.cpu_count() or 1) > 8, reason="needs a worker for each CPU slot")
 def test_a_second_run_that_waits_says_so_once(book):
     blocker = "import time; time.sleep(4)"
-    for _ in range(2):  # as many CPU slots as a host has
+    for _ in range(os.cpu_count() or 1):  # as many CPU slots as this machine has by itself
         book.run(f"%%macgpu --detach --cpu\n{blocker}").error_is(None)
     ran = book.run("%%macgpu --verify cpu\ny = x + 1").error_is(None)
     assert ran.text.count("the second run waits for a CPU slot of this-machine") == 1

@@ -132,6 +132,26 @@ def test_what_is_not_known_is_no_failure(check: Check) -> None:
     assert check.detail
 
 
+@pytest.mark.parametrize(
+    ("tested", "state"),
+    [
+        ({"device": "mps", "package": "torch", "version": "2.13.0"}, "note"),
+        ({"device": "mps", "package": "torch", "version": "2.3.1"}, "skipped"),
+        ({"device": "cuda", "package": "torch", "version": "2.13.0"}, "skipped"),
+        ({"device": "mps", "package": "mlx", "version": "2.13.0"}, "skipped"),
+        ({"device": "mps", "package": "torch", "version": "unknown"}, "skipped"),
+        (None, "skipped"),
+        ("torch", "skipped"),
+    ],
+)
+def test_a_pytorch_that_is_known_to_be_wrong_on_mps_is_noted(tested: Any, state: str) -> None:
+    check = findings.known_errors({"gpu_with": tested})
+    assert check.state == state
+    if state == "note":
+        assert "torch 2.13.0 on MPS is known to be wrong" in check.detail
+        assert "--verify cpu" in check.mend
+
+
 def test_a_mac_that_never_let_us_in_is_not_suspected() -> None:
     assert findings.file_vault("login", mac(), None, "x").state == "skipped"
     linux = from_json({"system": {"name": "Debian"}})
@@ -146,6 +166,9 @@ def test_no_word_of_a_host_steers_a_terminal() -> None:
         findings.accounts({"shared": True, "path": evil}),
         findings.leftovers([{"pid": 1, "command": evil}]),
         findings.gpu_test({"gpu_test": True, "gpu_test_line": evil}),
+        findings.known_errors(
+            {"gpu_with": {"device": "mps", "package": "torch", "version": f"2.13.0{evil}"}}
+        ),
     ]
     for check in checks:
         assert "\x1b" not in check.detail + check.mend
