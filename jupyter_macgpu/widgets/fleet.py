@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ..fleet.seen import Seen
     from ..pool import Pool
 
+#: Points of the line beside each host.
+_DRAWN = 30
+
 
 class FleetWidget(LiveWidget):
     """All hosts of the fleet: sorted and filtered, chosen for this notebook, drained, opened.
@@ -36,6 +39,7 @@ class FleetWidget(LiveWidget):
     _esm = read_parts("shared.js", "device.js", "fleet.js")
     _css = read_parts("widgets.css")
     every = 5.0
+    pause = 2.0
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,7 +74,12 @@ class FleetWidget(LiveWidget):
             "uses": readings.cut(pool.uses or ""),
             "device": None if opened is None else device_of(pool, opened, inside),
         }
-        self._fill(snapshot, dict(self._recent.after(pool, seen)))
+        lines = self._recent.after(pool, seen)
+        # Of a host that is one line among many, one short line is drawn.
+        history = {host: {"gpu": of.get("gpu", [])[-_DRAWN:]} for host, of in lines.items()}
+        if opened is not None:
+            history[opened.host.name] = lines.get(opened.host.name, {})
+        self._fill(snapshot, history)
 
     def _open(self, name: str) -> str:
         pool = self._desk.pool

@@ -43,27 +43,22 @@ class _Cells:
         kernel = getattr(shell, "kernel", None)
         header = (kernel.get_parent() or {}).get("header") if kernel is not None else None
         self.is_busy = (header or {}).get("msg_type") == "execute_request"
-
-    def follow(self, watch: Watch) -> None:
-        """Keep the silence of a cell from counting against the views of a widget."""
-        self._watch = watch
-        if self._shell is not None:
-            self._shell.events.register("pre_execute", self._begins)
-            self._shell.events.register("post_execute", self._ended)
+        if shell is not None:
+            shell.events.register("pre_execute", self._begins)
+            shell.events.register("post_execute", self._ended)
 
     def leave(self) -> None:
         """Listen to the shell no more."""
-        if self._shell is not None:
-            self._shell.events.unregister("pre_execute", self._begins)
-            self._shell.events.unregister("post_execute", self._ended)
-            self._shell = None
+        shell, self._shell = self._shell, None
+        if shell is not None:
+            shell.events.unregister("pre_execute", self._begins)
+            shell.events.unregister("post_execute", self._ended)
 
     def _begins(self) -> None:
         self.is_busy = True
 
     def _ended(self) -> None:
         self.is_busy = False
-        self._watch.excuse()
 
 
 class LiveWidget(anywidget.AnyWidget):
@@ -84,6 +79,8 @@ class LiveWidget(anywidget.AnyWidget):
     history = traitlets.Dict().tag(sync=True)
     #: Seconds after which a host tells anew how it is.
     every = 2.0
+    #: Seconds between two messages to the views, unless something was asked for.
+    pause = 1.0
 
     def __init__(self) -> None:
         self._desk = desk()
@@ -93,10 +90,10 @@ class LiveWidget(anywidget.AnyWidget):
             hosts=self._watched,
             inside=self._in_full,
             every=self.every,
+            pause=self.pause,
             show=self._show,
             is_busy=lambda: self._cells.is_busy,
         )
-        self._cells.follow(self._watch)
         super().__init__()
         self.on_msg(self._heard)
 

@@ -6,14 +6,16 @@ whoever shows them shows them as text.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..fleet.sharers import users_of
 from ..fleet.simulated import is_simulated
+from ..scheduling.status import Lane, State
 from ..scheduling.weights import OWNER_AWAY
 from ..standing import span
 from ..wire.plain import plain_line
+from ..wire.telemetry import Telemetry
 from ..wire.values.remote import format_size
 
 if TYPE_CHECKING:
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from ..fleet.seen import Seen
     from ..scheduling.status import HostStatus
     from ..wire.gauges import Heat, People, Power
-    from ..wire.telemetry import Telemetry
 
 #: Points of a line that shows how something went.
 POINTS = 60
@@ -30,7 +31,11 @@ POINTS = 60
 _MOST = 12
 #: Characters of one text.
 _LONGEST = 200
+#: Characters of a host's labels, which are searched and not shown.
+_SEARCHED = 2000
 _UNKNOWN = "unknown"
+#: States in which what a host said of its load is no longer true.
+_GONE = (State.UNREACHABLE, State.ASLEEP, State.REFUSED)
 #: Seconds for which what a host said is called new.
 _NEW = 20.0
 
@@ -67,18 +72,19 @@ def device(
     chosen
         Whether this notebook's cells run there.
     """
-    status, system = seen.status, telemetry.system
+    status, telemetry = _believed(seen, telemetry)
+    system = telemetry.system
     return {
         **_head(seen, chosen),
         "about": _about(telemetry, status),
-        "gauges": [_gpu(telemetry), _memory(status)],
+        "gauges": [_gpu(telemetry), _memory(status), *_power(telemetry)],
         "facts": [
-            ["Power", _power(telemetry.power, telemetry)],
+            ["Supply", _supply(telemetry.power)],
             ["Heat", _heat(telemetry.heat, telemetry)],
             ["Owner", _owner(telemetry.people)],
             ["System", cut(f"{system.name or ''} {system.version or ''}").strip() or _UNKNOWN],
             ["Cells", _slots(status)],
-            *_sometimes(seen, telemetry),
+            *_sometimes(seen, status, telemetry),
         ],
         "cells": _cells(inside.cells, notebook),
         "values": _values(inside.values),
@@ -88,12 +94,13 @@ def device(
 
 def row(seen: Seen, telemetry: Telemetry, *, chosen: bool = False) -> dict[str, Any]:
     """Return a host's line among others; ``sort`` holds numbers to sort by, null for unknown."""
-    status = seen.status
+    status, telemetry = _believed(seen, telemetry)
     gpu, memory = _gpu(telemetry), _memory(status)
+    labels = [f"{key}={value}" for key, value in sorted(status.labels.items())]
     return {
         **_head(seen, chosen),
         "chip": cut(status.labels.get("chip") or ""),
-        "labels": cut(" ".join(f"{key}={value}" for key, value in sorted(status.labels.items()))),
+        "labels": plain_line(" ".join(labels))[:_SEARCHED],
         "gpu": gpu,
         "memory": memory,
         "queue": _queue(status),
@@ -108,14 +115,11 @@ def row(seen: Seen, telemetry: Telemetry, *, chosen: bool = False) -> dict[str, 
 def points(status: HostStatus, telemetry: Telemetry, connected: bool) -> dict[str, float | None]:
     """Return one point of each line; null leaves a gap."""
     gpu, memory = telemetry.gpu, status.memory
-    watts = telemetry.power.system_watts
-    if watts is None and gpu is not None:
-        watts = gpu.watts
     used = None if not memory.total or memory.free is None else 1 - memory.free / memory.total
     known = {
         "gpu": gpu.utilization if gpu else None,
         "memory": used,
-        "watts": watts,
+        "watts": _watts(telemetry)[0],
     }
     return {
         name: None if value is None or not connected else round(value, 3)
@@ -141,6 +145,19 @@ def _head(seen: Seen, chosen: bool) -> dict[str, Any]:
         "drained": bool(seen.status.is_draining),
         "chosen": chosen,
     }
+
+
+def _believed(seen: Seen, telemetry: Telemetry) -> tuple[HostStatus, Telemetry]:
+    """Return what still holds of what a host said: of one that is gone, only what was built in."""
+    status = seen.status
+    if seen.state not in _GONE:
+        return status, telemetry
+    gpus = telemetry.gpus and tuple(
+        replace(gpu, utilization=None, watts=None) for gpu in telemetry.gpus
+    )
+    lasting = Telemetry(machine=telemetry.machine, system=telemetry.system, gpus=gpus)
+    memory = replace(status.memory, free=None)
+    return replace(status, memory=memory, gpu=Lane(slots=status.gpu.slots)), lasting
 
 
 def _heard(seen: Seen) -> str:
@@ -202,15 +219,28 @@ def _part(name: str, size: int, total: int) -> dict[str, Any]:
     return {"name": name, "share": _share(size / total), "text": format_size(size)}
 
 
-def _power(power: Power, telemetry: Telemetry) -> str:
-    gpu = telemetry.gpu
+def _watts(telemetry: Telemetry) -> tuple[float | None, str]:
+    """Return what is drawn, and by what: the whole machine where it says so, else its GPU."""
+    gpu, watts = telemetry.gpu, telemetry.power.system_watts
+    if watts is None and gpu is not None:
+        return gpu.watts, " by the GPU"
+    return watts, ""
+
+
+def _power(telemetry: Telemetry) -> list[dict[str, Any]]:
+    watts, whose = _watts(telemetry)
+    if watts is None:
+        return []
+    text = f"{watts:.1f} W{whose}"
+    return [{"name": "Power", "line": "watts", "share": None, "text": text, "parts": []}]
+
+
+def _supply(power: Power) -> str:
     source = {"ac": "mains", "battery": "battery", "ups": "UPS"}.get(power.source or "", "")
-    if power.battery and power.charge is not None:
-        source += f", battery {100 * power.charge:.0f} %"
+    charge = f"battery {100 * power.charge:.0f} %" if power.charge is not None else ""
     parts = [
-        f"{power.system_watts:.1f} W" if power.system_watts is not None else "",
-        f"GPU {gpu.watts:.1f} W" if gpu and gpu.watts is not None else "",
-        source.lstrip(", "),
+        "" if power.battery and source == "battery" and charge else source,
+        charge if power.battery else "",
         "low power mode" if power.low_power_mode else "",
     ]
     return ", ".join(part for part in parts if part) or _UNKNOWN
@@ -244,9 +274,9 @@ def _slots(status: HostStatus) -> str:
     return f"{lane.running} of {lane.slots} running{waiting}"
 
 
-def _sometimes(seen: Seen, telemetry: Telemetry) -> list[list[str]]:
+def _sometimes(seen: Seen, status: HostStatus, telemetry: Telemetry) -> list[list[str]]:
     """Return the facts that are shown only if there is something to say."""
-    pressure, wait = telemetry.memory.pressure, seen.status.gpu.wait
+    pressure, wait = telemetry.memory.pressure, status.gpu.wait
     facts = [
         ["Wait", f"a free slot in about {span(wait)}" if wait else ""],
         ["Others", cut(users_of(seen.said))],

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from ..fleet.seen import Seen
     from ..pool import Pool
 
-#: Seconds between two looks at what the monitor knows.
-LOOK = 1.0
 #: Seconds between two questions after the cells and values of a host that is shown in full.
 _ASK = 3.0
 
@@ -43,6 +41,8 @@ class Watch:
         Says which host is shown in full; nothing for none.
     every
         Seconds after which a host tells anew how it is, at least 1.
+    pause
+        Seconds between two looks at what the hosts have told, at least 1.
     show
         Called by the thread with the pool, what is seen, and what goes on in the host that is
         shown in full.
@@ -57,11 +57,13 @@ class Watch:
         hosts: Callable[[Pool], Sequence[Host]],
         inside: Callable[[], str],
         every: float,
+        pause: float,
         show: Callable[[Pool, Sequence[Seen], Inside], None],
         is_busy: Callable[[], bool],
     ) -> None:
         self._pool, self._hosts, self._full = pool, hosts, inside
-        self._every, self._show, self._is_busy = every, show, is_busy
+        self._every, self._pause = every, max(1.0, pause)
+        self._show, self._is_busy = show, is_busy
         self._viewers = Viewers()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -91,11 +93,6 @@ class Watch:
             self._viewers.left(view)
         self._news.set()
 
-    def excuse(self) -> None:
-        """Hold no silence against any view: the kernel was in a cell until now."""
-        with self._lock:
-            self._viewers.excuse(time.monotonic())
-
     def look(self) -> None:
         """Show at once what is seen: something was changed here."""
         self._inside = ("", 0.0, Inside())
@@ -119,7 +116,7 @@ class Watch:
                     monitor.watch(hosts)
                 seen = monitor.view()
                 self._show(pool, seen, self._look_inside(pool, seen))
-                self._news.wait(LOOK)
+                self._news.wait(self._pause)
                 self._news.clear()
         finally:
             with self._lock:
@@ -132,7 +129,7 @@ class Watch:
     def _goes_on(self) -> bool:
         """Say whether to look on; where not, the next view begins anew."""
         with self._lock:
-            if self._is_busy():
+            if self._is_busy():  # no view could have been heard until now
                 self._viewers.excuse(time.monotonic())
             if self._closed or not self._viewers.there(time.monotonic()):
                 self._thread = None

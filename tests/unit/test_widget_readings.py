@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from jupyter_macgpu.fleet.hosts import Host
 from jupyter_macgpu.fleet.seen import Seen
 from jupyter_macgpu.fleet.status import Heard, host_status, shown_state
+from jupyter_macgpu.scheduling.status import State
 from jupyter_macgpu.simulation.macs import MACS
 from jupyter_macgpu.simulation.replay import output
 from jupyter_macgpu.simulation.weather import weather_at
@@ -77,7 +78,7 @@ def facts(shown):
 def test_a_recorded_mac_is_shown_as_it_is(mac):
     telemetry = recorded(mac)
     shown = device(telemetry, labels={"simulated": "true"}, lanes=LANES)
-    gpu, memory = shown["gauges"]
+    gpu, memory, *_ = shown["gauges"]
     assert shown["simulated"] is True
     assert telemetry.machine.chip in shown["about"]
     assert gpu["text"] == f"{100 * telemetry.gpu.utilization:.0f} %"
@@ -90,6 +91,17 @@ def test_a_recorded_mac_is_shown_as_it_is(mac):
     assert facts(shown)["Heat"].startswith(telemetry.heat.pressure)
     assert facts(shown)["Cells"] == "1 of 1 running, 2 waiting"
     assert facts(shown)["Wait"] == "a free slot in about 4 min"
+
+
+def test_power_is_that_of_the_machine_or_of_its_gpu_and_left_out_where_nobody_says_it():
+    laptop, desktop = recorded("m1-max"), recorded("m2-ultra")
+    watts = laptop.power.system_watts
+    assert device(laptop)["gauges"][2]["text"] == f"{watts:.1f} W"
+    assert facts(device(laptop))["Supply"] == "mains, battery 100 %"
+    assert len(device(desktop)["gauges"]) == 2
+    assert facts(device(desktop))["Supply"] == "mains"
+    measured = replace(desktop, gpus=(replace(desktop.gpu, watts=12.0),))
+    assert device(measured)["gauges"][2]["text"] == "12.0 W by the GPU"
 
 
 def test_what_cells_have_allocated_is_apart_from_what_others_use():
@@ -106,10 +118,23 @@ def test_what_nobody_knows_is_unknown_and_never_nothing():
     shown = device(Telemetry())
     assert [gauge["text"] for gauge in shown["gauges"]] == ["unknown", "unknown"]
     assert [gauge["share"] for gauge in shown["gauges"]] == [None, None]
-    assert facts(shown) == dict.fromkeys(("Power", "Heat", "Owner", "System", "Cells"), "unknown")
+    assert facts(shown) == dict.fromkeys(("Supply", "Heat", "Owner", "System", "Cells"), "unknown")
     assert shown["values"] is None
     assert "0 %" not in pages.device_text(shown)
     assert "<meter" not in pages.device_page(shown)
+
+
+def test_of_a_host_that_is_gone_only_what_was_built_in_is_shown():
+    telemetry = recorded("m1-max")
+    gone = replace(seen_of(telemetry, lanes=LANES), state=State.ASLEEP, reason="no answer")
+    shown = readings.device(gone, telemetry, Inside())
+    assert "Apple M1 Max · 32 GPU cores · 64 GiB" in shown["about"]
+    assert [gauge["text"] for gauge in shown["gauges"]] == ["unknown", "64 GiB in all"]
+    assert facts(shown)["Owner"] == facts(shown)["Cells"] == "unknown"
+    assert "Wait" not in facts(shown)
+    row = readings.row(gone, telemetry)
+    assert row["queue"] == ""
+    assert row["sort"] == {"gpu": None, "free": None, "queue": 0}
 
 
 def test_a_host_without_a_gpu_is_told_from_one_whose_gpu_is_unknown():
@@ -166,6 +191,8 @@ def test_hosts_can_be_sorted_by_what_is_known_of_them():
     telemetry = recorded("m4")
     row = readings.row(seen_of(telemetry, lanes=LANES), telemetry, chosen=True)
     assert row["chosen"] is True
+    many = {f"key-{number}": "x" * 20 for number in range(20)}
+    assert "key-9=x" in readings.row(seen_of(telemetry, labels=many), telemetry)["labels"]
     assert row["sort"]["free"] == telemetry.memory.available_bytes
     assert row["sort"]["gpu"] == row["gpu"]["share"]
     assert row["sort"]["queue"] == 3

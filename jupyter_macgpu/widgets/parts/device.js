@@ -5,7 +5,7 @@ const EMPTY = {};
 function gaugeRow() {
   const node = make("div", "macgpu-gauge");
   const name = make("span", "macgpu-label");
-  const line = sparkline();
+  const line = sparkline(60);
   const text = make("span", "macgpu-text");
   const level = bar();
   const legend = make("ul", "macgpu-legend");
@@ -14,7 +14,7 @@ function gaugeRow() {
   node.macgpuFill = (gauge, lines) => {
     say(name, gauge.name);
     say(text, gauge.text);
-    line.update(lines[gauge.line] ?? [], true);
+    line.update(lines[gauge.line] ?? []);
     level.update(gauge);
     show(level.node, gauge.share !== null);
     show(legend, gauge.parts.length > 0);

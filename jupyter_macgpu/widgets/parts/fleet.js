@@ -7,7 +7,7 @@ const ORDERS = [
   ["queue", "Queue"],
   ["state", "State"],
 ];
-const COLUMNS = ["Host", "State", "GPU", "Memory", "Cells", ""];
+const COLUMNS = ["Host", "State", "GPU", "Memory", "Cells", "Actions"];
 
 function inOrder(hosts, order) {
   const byName = (a, b) => a.host.localeCompare(b.host, undefined, { numeric: true });
@@ -35,11 +35,12 @@ function fleetRow(talk, opened) {
   const chip = make("span", "macgpu-label");
   const kindOf = make("span", "macgpu-kind");
   const state = stateMark();
-  const line = sparkline();
+  const line = sparkline(30);
   const gpu = make("span", "macgpu-text");
   const level = bar();
   const memory = make("span", "macgpu-text");
   const queue = make("span", "macgpu-text");
+  const why = make("td", "macgpu-why macgpu-label");
   const use = button("Use", () => talk.ask("use", host.chosen ? "" : host.host));
   const open = button("Show", () => talk.ask("open", isOpen ? "" : host.host));
   const places = [[name.node, kindOf], [state.node], [line.node, gpu], [level.node, memory],
@@ -54,19 +55,24 @@ function fleetRow(talk, opened) {
     cell.append(...parts);
     row.append(cell);
   });
+  why.setAttribute("role", "cell");
+  row.append(why);
   row.macgpuFill = (now, lines) => {
     host = now;
     isOpen = opened() === host.host;
     name.update(host);
     say(chip, host.chip);
     state.update(host);
-    line.update(lines.gpu ?? [], true);
+    line.update((lines.gpu ?? []).slice(-30));
     say(gpu, host.gpu.text);
     mark(gpu, "aria-label", `GPU ${host.gpu.text}`);
     level.update(host.memory);
     show(level.node, host.memory.share !== null);
     say(memory, host.memory.text);
     say(queue, host.queue);
+    say(why, host.reason);
+    mark(why, "title", host.reason);
+    show(why, host.reason !== "" && !isOpen);
     say(use, host.chosen ? "In use" : "Use");
     mark(use, "aria-pressed", host.chosen ? "true" : "false");
     mark(use, "aria-label", `Run this notebook's cells on ${host.host}`);
@@ -84,9 +90,9 @@ function heads() {
   head.setAttribute("role", "rowgroup");
   row.setAttribute("role", "row");
   COLUMNS.forEach((column, place) => {
-    const cell = make("th", `macgpu-cell-${place}`, column);
+    const cell = make("th", `macgpu-cell-${place}`);
     cell.setAttribute("role", "columnheader");
-    if (!column) cell.setAttribute("aria-label", "Actions");
+    cell.append(make("span", place === COLUMNS.length - 1 ? "macgpu-unseen" : "", column));
     row.append(cell);
   });
   head.append(row);

@@ -2,6 +2,8 @@
 // error is never HTML. Nodes stay while their text changes, so that focus and selection do.
 
 const SVG = "http://www.w3.org/2000/svg";
+// Seconds from one point of a line to the next.
+const STEP = 5;
 // Milliseconds: between two words to the kernel, without one of its own, and for an answer.
 const HERE_EVERY = 10000;
 const SILENT = 25000;
@@ -46,29 +48,29 @@ function keep(parent, items, keyOf, build, fill) {
   parent.macgpuKept = now;
 }
 
-// How something went: a line for shares from 0 to 1, or up to the largest number. Gaps stay gaps.
-function sparkline() {
+// How something went, from 0 to 1 or to the largest number: a line with room for so many points.
+// Gaps stay gaps.
+function sparkline(room) {
   const svg = document.createElementNS(SVG, "svg");
   const path = document.createElementNS(SVG, "path");
   svg.setAttribute("class", "macgpu-line");
-  svg.setAttribute("viewBox", "0 0 60 16");
+  svg.setAttribute("viewBox", `0 0 ${room} 16`);
   svg.setAttribute("preserveAspectRatio", "none");
   svg.setAttribute("aria-hidden", "true");
   path.setAttribute("vector-effect", "non-scaling-stroke");
   const title = document.createElementNS(SVG, "title");
-  title.textContent = "the last five minutes";
+  title.textContent = `the last ${(room * STEP) / 60} minutes`;
   svg.append(title, path);
   return {
     node: svg,
-    update(points, isShare) {
-      const known = points.filter((point) => point !== null);
-      const most = isShare ? 1 : Math.max(1, ...known);
+    update(points) {
+      const most = Math.max(1, ...points);
       let drawn = "";
       let before = null;
       points.forEach((point, number) => {
         if (point !== null) {
-          const x = 60 - points.length + number + 0.5;
-          const y = 15 - 14 * Math.min(1, point / most);
+          const x = room - points.length + number + 0.5;
+          const y = 15 - (14 * point) / most;
           drawn += `${before === null ? "M" : "L"}${x} ${y.toFixed(2)}`;
           // A point alone is a line of no length, which round ends make visible.
           if (before === null) drawn += `L${x} ${y.toFixed(2)}`;
