@@ -22,8 +22,8 @@ ONLY   :=
 # Seconds that make fuzz takes for each decoder.
 TIME   := 60
 FUZZ   := .venv-fuzz
-UI_TESTS := $(VENV)/bin/python -m pytest -c ui-tests/pytest.ini --rootdir=ui-tests \
-    --confcutdir=ui-tests ui-tests
+UI_TESTS = $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile -c ui-tests/pytest.ini \
+    --rootdir=ui-tests --confcutdir=ui-tests ui-tests
 
 # Node.js and npm: the machine's, or in .venv from PyPI.
 NPM    := PATH="$$PWD/$(VENV)/bin:$$PATH" npm --prefix labextension

@@ -12,14 +12,18 @@ import chromium
 import pytest
 from book import LAB, NOTEBOOK, SCREENSHOTS, Front
 from jupyter_server_process import JupyterServer
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
 from jupyter_macgpu.simulation.fleet import SimulatedFleet
 from tests.faults import processes
 
+#: Milliseconds for which a test waits to see something: the machine may be busy.
+_PATIENCE = 20_000
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Empty the folder of pictures, before tests are shared out among processes."""
+    expect.set_options(timeout=_PATIENCE)
     if not hasattr(config, "workerinput"):
         shutil.rmtree(SCREENSHOTS, ignore_errors=True)
         SCREENSHOTS.mkdir()

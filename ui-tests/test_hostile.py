@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -62,11 +62,11 @@ def trapped(front: Front, kernel: str) -> Iterator[Book]:
     assert dialogs == []
 
 
-def shown_as_text(book: Book, number: int, times: int = 1) -> None:
+def shown_as_text(book: Book, number: int, times: int = 1, words: Sequence[str] = WORDS) -> None:
     """See that a cell shows every word, so often at least, and has no element of theirs."""
     area = book.output(number)
     text = " ".join(area.inner_text().split())
-    missing = [word for word in WORDS if text.count(plain_line(word)) < times]
+    missing = [word for word in words if text.count(plain_line(word)) < times]
     assert missing == [], f"cell {number}"
     assert set(area.evaluate(ELEMENTS)) <= EXPECTED
     assert area.evaluate(SCRIPT_LINKS) == 0
@@ -96,3 +96,6 @@ def test_what_a_cell_says_is_text(trapped: Book) -> None:
         trapped.run(number)
     for number in (2, 4, 5, 7):
         shown_as_text(trapped, number)
+    # A long name of a file is cut off there.
+    files = [word for word in WORDS if "/" not in word and len(word) < 50]
+    shown_as_text(trapped, 3, words=files)

@@ -116,6 +116,6 @@ def test_each_promise_names_tests_that_exist() -> None:
     rows = [line.split("|")[1:-1] for line in promises if line.startswith("| ")][1:]
     assert len(rows) >= 10
     for promise, _, tests in rows:
-        paths = re.findall(r"`(tests/[^`]+)`", tests)
+        paths = re.findall(r"`((?:ui-)?tests/[^`]+)`", tests)
         assert paths, promise
         assert [path for path in paths if not (ROOT.parent / path).exists()] == []
