@@ -312,7 +312,9 @@ class Execution:
                 f"{self._link.host} restarted, and does not know run {self.run[:8]} any more.",
                 known="It may have run in part before that. It was not repeated.",
             )
-        # The same boot and store that would know the run if it had arrived: it never did.
+        # The same boot and store that would know the run if it had arrived: it never did. A journal
+        # that was begun for it is gone; where the output begins in the next one, that one says.
+        self.offset = self._shown_to = 0
         self._shipping.begin()
 
     def _answer(self, output: m.Output) -> None:

@@ -541,6 +541,18 @@ def test_what_is_kept_of_a_cells_inputs_and_was_spoiled_is_asked_for(delete: boo
     history.teardown()
 
 
+def test_a_submission_that_was_cut_is_made_again_with_fewer_words() -> None:
+    """Its blobs are held by then: the journal that is begun again is shorter than the first."""
+    history = Protocol()
+    history.begin(size=5, turns=2, large=())
+    history.submit(cell=1, large=(120,), notebook=1, options={}, reserves=False, size=2000)
+    history.crash_worker(index=0)
+    history.flow(seconds=0.1, turns=2)
+    history.crash_supervisor()
+    history.teardown()
+    assert history.world.clients[1].outcome is not None
+
+
 @pytest.mark.parametrize("effects", range(36))
 def test_a_move_whose_supervisor_dies_before_any_of_its_effects(effects: int) -> None:
     history = Protocol()
