@@ -30,6 +30,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
     parser.add_argument("--rounds", type=int, help="how often everything is measured, from 2 on")
     parser.add_argument("--hosts", type=int, help="hosts, for cold, fleet and browsers")
+    parser.add_argument("--cells", type=int, help="cells of a trace, for response")
     options = parser.parse_args(argv)
     unknown = [name for name in options.names if name not in BENCHMARKS]
     if unknown:
@@ -40,6 +41,8 @@ def main(argv: Sequence[str]) -> int:
         print(f"bench {name}", file=sys.stderr, flush=True)
         takes_hosts = name in ("cold", "fleet", "browsers") and options.hosts is not None
         more = {"hosts": options.hosts} if takes_hosts else {}
+        if name == "response" and options.cells is not None:
+            more = {"cells": options.cells}
         try:
             report = BENCHMARKS[name](**rounds, **more)
         except NoServer as error:

@@ -45,8 +45,8 @@ class Mac:
 
     Attributes
     ----------
-    told, speed
-        How fast it is by the table of chips, and in truth; an M1 is 1.
+    speed
+        How fast it is; an M1 is 1. The table of chips, which rules are not told, is off by 15 %.
     memory
         Bytes built in.
     link
@@ -56,7 +56,6 @@ class Mac:
     """
 
     name: str
-    told: float
     speed: float
     memory: int
     link: float
@@ -173,7 +172,6 @@ def _mac(
         at += chance.expovariate(1 / SPELL)
     return Mac(
         name=name,
-        told=prior.value,
         speed=prior.value * math.exp(chance.gauss(0, 0.15)),
         memory=chance.choice(sizes) * GIB,
         link=chance.choice((25e6, 60e6, 110e6)),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import random
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from jupyter_macgpu.mac.book import RECENT
 from jupyter_macgpu.mac.estimates import estimated_wait
 from jupyter_macgpu.mac.leases import Leases, Waiting
 from jupyter_macgpu.scheduling.status import HostStatus, Lane, Memory, Speed, State
+from jupyter_macgpu.swaps import Stand
 from jupyter_macgpu.wire.telemetry import gpu_share
 
 from .trace import WORKER, Cell, Mac, Trace
@@ -126,6 +128,11 @@ class World:
         self.homes: dict[int, Host] = {}
         self.done: list[Job] = []
         self.noise = random.Random(seed)
+        chance = random.Random(-seed)
+        #: Each Mac's speed, as it has measured it.
+        self.measured = {
+            mac.name: mac.speed * math.exp(chance.gauss(0, 0.05)) for mac in trace.macs
+        }
         #: Told of each host whose slots or queue have changed.
         self.changed: Callable[[Host], None] = lambda _host: None
         self._events: list[tuple[float, int, Callable[[], None]]] = []
@@ -160,12 +167,31 @@ class World:
         for host in hosts:
             self.at(self.now + delay + ONE_WAY, lambda host=host: self._ask(job, host))  # type: ignore[misc]
 
+    def change(self, job: Job, join: Sequence[Host], leave: Sequence[Host]) -> None:
+        """Have a cell that waits do so at other hosts too, or rather."""
+        for host in leave:
+            job.asked.remove(host)
+            self.at(self.now + ONE_WAY, lambda host=host: self._leave(job, host))  # type: ignore[misc]
+        job.asked += join
+        for host in join:
+            self.at(self.now + ONE_WAY, lambda host=host: self._ask(job, host))  # type: ignore[misc]
+
+    def stand(self, job: Job, host: Host) -> Stand:
+        """Return how a cell that waits at a host stands there, as the host tells it."""
+        before = host.leases.position(job.cell.name) or 0
+        wait = estimated_wait(1, self.lasted(host), before, host.recent)
+        return Stand(before=before, wait=wait if job.cell.name in host.jobs else None)
+
+    def lasted(self, host: Host) -> list[float]:
+        """Return how long what holds the slot has lasted; a reservation has not begun."""
+        running = host.running
+        lasted = [] if running is None else [self.now - (running.began or 0.0)]
+        return lasted + [0.0] * (len(host.leases.holding()) - len(lasted))
+
     def status(self, host: Host) -> HostStatus:
         """Return what a host says of itself now: what others take is read with an error."""
-        mac, running = host.mac, host.running
-        lasted = [] if running is None else [self.now - (running.began or 0.0)]
+        mac = host.mac
         holding, queued = len(host.leases.holding()), host.leases.queued("gpu")
-        lasted += [0.0] * (holding - len(lasted))
         asked = host.leases.asked()
         limit = gpu_share(mac.memory)
         return HostStatus(
@@ -174,12 +200,12 @@ class World:
             state=State.BUSY if holding else State.READY,
             seen=self.now,
             gpu_test=True,
-            gpu_speed=Speed(value=mac.told, source="prior"),
+            gpu_speed=Speed(value=self.measured[mac.name], source="calibrated"),
             gpu_taken=min(1.0, max(0.0, host.taken + self.noise.gauss(0, 0.08))),
             gpu=Lane(
                 running=holding,
                 queued=queued,
-                wait=estimated_wait(1, lasted, queued, host.recent),
+                wait=estimated_wait(1, self.lasted(host), queued, host.recent),
             ),
             memory=Memory(
                 total=mac.memory,
@@ -199,8 +225,8 @@ class World:
         self._ask(job, host)
 
     def _ask(self, job: Job, host: Host) -> None:
-        if job.chosen not in (None, host):
-            return  # another host was faster
+        if job.chosen not in (None, host) or (job.asked and host not in job.asked):
+            return  # another host was faster, or it has become better to wait elsewhere
         cell = job.cell
         host.jobs[cell.name] = job
         host.leases.ask(
@@ -225,6 +251,8 @@ class World:
 
     def _granted(self, job: Job, host: Host) -> None:
         """Have a client hear that one of its reservations was granted."""
+        if host not in job.asked:
+            return  # it has left that queue meanwhile, and says so
         if job.chosen is not None:
             self.at(self.now + ONE_WAY, lambda: self._leave(job, host))
             return
@@ -236,7 +264,7 @@ class World:
         self.at(arrives, lambda: self._begin(job, host))
 
     def _leave(self, job: Job, host: Host) -> None:
-        if host.jobs.pop(job.cell.name, None) is not None:
+        if job.chosen is not host and host.jobs.pop(job.cell.name, None) is not None:
             host.leases.release(job.cell.name)
             self._grant(host)
 

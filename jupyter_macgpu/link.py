@@ -87,6 +87,11 @@ class Link:
         """Whether there is a connection, as far as is known."""
         return self._channel is not None
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is a connection, and the host has said what it is."""
+        return self.open and self.hello is not None
+
     def connect(self) -> m.Hello:
         """Open the connection if there is none, and return what the host said of itself.
 

@@ -9,7 +9,7 @@ from . import runs
 from .fleet.hosts import select
 from .fleet.status import shown_state
 from .lengths import past_of
-from .placement import ROWS, wish_of
+from .placement import ROWS, rows_of, wish_of
 from .scheduling.explain import Row, table
 from .scheduling.status import State
 from .wire.errors import MacGPUError, PlacementError
@@ -144,12 +144,12 @@ def where(pool: Pool, options: CellOptions) -> dict[str, Any]:
         chosen = pool.decide(wish)
     except PlacementError:
         reason = "no host can take it now"
-        rows = pool.rows(wish)
+        rows = rows_of(pool.ranking(wish), None)
         return {"host": None, "reason": reason, "rows": rows, "speeds": _speeds(pool)}
     data = {**chosen.rank(limit=None), "speeds": _speeds(pool)}
     # In a large fleet a cell that stays looks at its own host alone; people want to see all.
     whole = len(data["rows"]) == len(pool.fleet.hosts)
-    return data if whole else {**data, "rows": pool.rows(wish)}
+    return data if whole else {**data, "rows": rows_of(pool.ranking(wish), None)}
 
 
 def why(pool: Pool, wanted: str) -> dict[str, Any]:

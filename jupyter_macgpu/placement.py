@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from .fleet.hosts import SELECTS, select
 from .fleet.profiles import choose
+from .scheduling import weights
 from .scheduling.affinity import Affinity, Preference, Term
 from .scheduling.explain import NOTABLE, Row, TermRow, summary, text_of
 from .scheduling.needs import Needs
 from .scheduling.selectors import parse_selector
 from .scheduling.taints import GPU_TOLERATIONS
-from .scheduling.weights import REACH
 from .wire.errors import MacGPUError, PlacementError
 
 if TYPE_CHECKING:
@@ -256,7 +256,7 @@ def among(ranking: Ranking, well: Collection[str]) -> tuple[str, ...]:
     able = [one for one in ranking.feasible if one.host in well]
     if not able or able[0].score is None:
         return ()
-    least = able[0].score - REACH
+    least = able[0].score - weights.REACH
     near = [one.host for one in able if one.score is not None and one.score >= least]
     return tuple(near[:AT_ONCE])
 

@@ -7,6 +7,7 @@ import secrets
 import threading
 import time
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from .lengths import Lengths
@@ -24,7 +25,6 @@ from .placement import (
     may_have,
     nobody,
     reason_for,
-    rows_of,
     to_ask,
     unreachable,
 )
@@ -33,6 +33,7 @@ from .scheduling.status import State
 from .scouting import Scouts, glance
 from .session import Session
 from .statuses import FRESH, Statuses, sample_of, tells
+from .swaps import change_for, waited_on
 from .wire import messages as m
 from .wire.errors import MacGPUError
 
@@ -42,8 +43,8 @@ if TYPE_CHECKING:
     from .fleet.hosts import Fleet, Host
     from .placement import Answer
     from .reach import Reach
-    from .scheduling.explain import Row
     from .scheduling.rank import Candidate, Ranking
+    from .swaps import Stand
 
 #: Seconds without use after which a connection is closed: a Mac takes 42 SSH sessions in all.
 IDLE = 60.0
@@ -117,8 +118,7 @@ class Pool:
         for _ in range(_LOSSES):
             if wait is None or not placement.among:
                 break
-            hosts = {host.name: host for host in self.fleet.hosts}
-            won = wait([self.session(hosts[name]) for name in placement.among if name in hosts])
+            won = wait([self.session(host) for host in self._named(placement.among)])
             if won is not None:
                 placement = elsewhere(placement, won.host)
                 break
@@ -158,31 +158,32 @@ class Pool:
                 return self._placement(best, ranking, wish, _well(asked))
         raise nobody(ranking, self.fleet)
 
-    def further(self, wish: Wish, beside: Collection[str], most: int) -> list[Session]:
-        """Return sessions on hosts that may be waited on beside others; nobody is waited for.
+    def further(
+        self, wish: Wish, waits: Mapping[str, Stand], refused: Collection[str]
+    ) -> tuple[list[Session], Sequence[str]]:
+        """Return sessions to wait in too, the best one first, and names of hosts to leave for them.
 
-        Those that are not connected are connected to in the background, for the next time.
+        `waits` has how the cell stands with each host. Better ones are connected to meanwhile.
         """
-        ranking = self.ranking(wish)
-        able = {one.host for one in ranking.feasible if one.host not in beside}
-        hosts = [host for host in self.fleet.hosts if host.name in able]
-        links = {host.name: self.session(host).link for host in hosts}
-        open_now = [h for h in hosts if links[h.name].open and links[h.name].hello is not None]
-        ready = {*beside, *(host.name for host in open_now)}
-        names = to_ask(ranking, ready, self._unheard(wish))
-        self._scouts.send([host for host in self.fleet.hosts if host.name in names])
-        best = among(ranking, {host.name for host in open_now})[:most]
-        return [self.session(host) for host in open_now if host.name in best]
+        self.statuses.look(self.fleet.hosts)
+        hosts = [host for host in self.fleet.hosts if host.name not in refused]
+        ready = {*waits, *(each.host.name for each in self.sessions() if each.link.is_ready)}
+        self._refresh(host for host in hosts if host.name in ready and host.name not in waits)
+        change = change_for(self.ranking(wish, hosts, waits), waits, ready, self._unheard(wish))
+        self._scouts.send(self._named(change.connect))
+        return [self.session(host) for host in self._named(change.join)], change.leave
 
-    def ranking(self, wish: Wish, hosts: Sequence[Host] | None = None) -> Ranking:
+    def ranking(
+        self,
+        wish: Wish,
+        hosts: Sequence[Host] | None = None,
+        waits: Mapping[str, Stand] = MappingProxyType({}),
+    ) -> Ranking:
         """Put hosts in order for a cell by what is known of them now; nobody is asked."""
         self._learn()
         of = self.fleet.hosts if hosts is None else hosts
-        return rank(map(self.statuses.status, of), wish.needs, self.statuses.now())
-
-    def rows(self, wish: Wish) -> list[Row]:
-        """Return all hosts' rows in order for a cell; nobody is asked."""
-        return rows_of(self.ranking(wish), None)
+        statuses = (waited_on(self.statuses.status(host), waits.get(host.name)) for host in of)
+        return rank(statuses, wish.needs, self.statuses.now())
 
     def label_keys(self) -> set[str]:
         """Return the keys of labels that are known of hosts."""
@@ -198,9 +199,8 @@ class Pool:
     def ask(self, hosts: Sequence[Host], patience: float = _ALL) -> dict[str, Answer]:
         """Ask hosts at once, and return the answers of `patience` seconds, errors included."""
         answers = self._scouts.answers(hosts, fresh=patience)
-        for host in hosts:
-            if host.name not in answers:
-                self.statuses.slow(host, patience)
+        for host in [host for host in hosts if host.name not in answers]:
+            self.statuses.slow(host, patience)
         return answers
 
     def settle(self, hosts: Sequence[Host], patience: float) -> None:
@@ -237,7 +237,7 @@ class Pool:
         """Begin to connect to the hosts that a first cell would ask, in the background."""
         self.statuses.look(self.fleet.hosts)
         names = to_ask(self.ranking(Wish()), (), self._unheard(Wish()))
-        self._scouts.send([h for h in self.fleet.hosts if h.name in names and h.transport == "ssh"])
+        self._scouts.send([host for host in self._named(names) if host.transport == "ssh"])
 
     def session(self, host: Host) -> Session:
         """Return this kernel's session on a host, made at its first use."""
@@ -303,7 +303,7 @@ class Pool:
         return None if best is None else self._placement(best, ranking, wish)
 
     def _ask(self, names: Collection[str]) -> dict[str, Answer]:
-        hosts = [host for host in self.fleet.hosts if host.name in names]
+        hosts = self._named(tuple(names))
         self._refresh(hosts)
         return self._scouts.answers(hosts)
 
@@ -346,6 +346,10 @@ class Pool:
                 # It is connected still, and another kernel or a look in between thought otherwise.
                 self.statuses.answered(host)
 
+    def _named(self, names: Sequence[str]) -> list[Host]:
+        hosts = {host.name: host for host in self.fleet.hosts}
+        return [hosts[name] for name in names if name in hosts]
+
     def _unheard(self, wish: Wish) -> set[str]:
         return {
             host.name
@@ -356,7 +360,7 @@ class Pool:
     def _placement(
         self, chosen: Candidate, ranking: Ranking, wish: Wish, well: Collection[str] = ()
     ) -> Placement:
-        host = next(host for host in self.fleet.hosts if host.name == chosen.host)
+        (host,) = self._named((chosen.host,))
         reason = reason_for(chosen, ranking, wish)
         names = among(ranking, well)
         return Placement(host=host, reason=reason, ranking=ranking, among=names, past=wish.past)

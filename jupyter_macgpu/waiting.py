@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from .declined import refusal_of
 from .execution import BLINK, HEARTBEAT
 from .fetching import SILENCE
-from .placement import AT_ONCE
 from .standing import span
+from .swaps import Stand
 from .wire import messages as m
 from .wire.errors import (
     ALL_KEPT,
@@ -29,18 +29,24 @@ from .wire.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from typing import Any
 
     from .execution import Show
     from .interrupts import Interrupts
     from .session import Session
 
+    Further = Callable[
+        [Mapping[str, Stand], Collection[str]], tuple[Sequence[Session], Sequence[str]]
+    ]
+
 #: Seconds that the best host has to grant a slot before the others are asked too.
 HASTE = 0.3
-#: Seconds until the next look for further hosts, while fewer are waited on than might be: at
-#: first, when they may just be slow to answer, and at most.
-_SOON, _ROUND = 0.3, 5.0
+#: Seconds until the next look for better hosts: at first, when they may just be slow to answer,
+#: and at most.
+_SOON, _ROUND = 0.3, 2.0
+#: Seconds by which a short wait is rounded up when it is told.
+_ROUNDED = 10.0
 #: What one host refuses the others may well take.
 _ELSEWHERE = frozenset({"managed", "too-large", "too-many", "not-available", "reserved"})
 
@@ -82,8 +88,9 @@ class Waiting:
     request
         What it asks for.
     further
-        Returns the sessions on hosts that may be waited on beside those that are named, at most so
-        many. It asks no host anything.
+        Told how the cell stands with each host that it waits on, and which hosts refused it;
+        returns sessions on hosts to wait on too, and the names of hosts to leave for them. It asks
+        no host anything.
     show, interrupts
         Where it is said how the cell stands, and what the user pressed meanwhile.
     """
@@ -91,7 +98,7 @@ class Waiting:
     def __init__(
         self,
         request: Request,
-        further: Callable[[Sequence[str], int], Sequence[Session]],
+        further: Further,
         show: Show,
         interrupts: Interrupts,
     ) -> None:
@@ -230,13 +237,18 @@ class Waiting:
             self._queues.remove(queue)
 
     def _look_further(self) -> None:
+        """Wait on hosts that have become better since, as many at most; leave others for them."""
         now = time.monotonic()
-        if len(self._queues) >= AT_ONCE or now < self._look_at:
+        if now < self._look_at:
             return
         self._pause = min(_ROUND, 2 * self._pause)
         self._look_at = now + self._pause
-        known = [*(queue.session.host.name for queue in self._queues), *self._refusals]
-        for session in self._further(known, AT_ONCE - len(self._queues)):
+        waits = {queue.session.host.name: _stand(queue.said) for queue in self._queues}
+        join, leave = self._further(waits, self._refusals)
+        for queue in [queue for queue in self._queues if queue.session.host.name in leave]:
+            self.give_back(queue.session)
+            self._queues.remove(queue)
+        for session in join:
             self._reserve(session)
 
     def _tell(self) -> None:
@@ -302,6 +314,13 @@ def _reserves(session: Session) -> bool:
 
 def _store(session: Session) -> str:
     return "" if session.link.hello is None else session.link.hello.store
+
+
+def _stand(said: m.Reserved | None) -> Stand:
+    """Return how a cell stands, as its host said last; waits are told rounded up."""
+    if said is None or said.wait is None:
+        return Stand(before=said.position if said is not None else None)
+    return Stand(before=said.position, wait=max(0.0, said.wait - min(said.wait, _ROUNDED) / 2))
 
 
 def _or(value: float | None, other: float) -> float:

@@ -212,9 +212,7 @@ def _placed(
         options=run_options(options),
         limit=options.wait,
     )
-    waiting = Waiting(
-        request, lambda names, most: pool.further(wish, names, most), show, interrupts
-    )
+    waiting = Waiting(request, lambda *how: pool.further(wish, *how), show, interrupts)
     session, placement = pool.lease(wish, show.notice, waiting.first)
     session = pool.owners.owner(inputs.capture.handles, session)
     if options.wait is not None:

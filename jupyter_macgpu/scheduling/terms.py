@@ -150,7 +150,8 @@ def _waits(
     wait = before * turn if told is None else max(0.0, told) + status.sent_since * turn
     missing = max(0, needs.input_bytes - (status.inputs_there or 0))
     link = _known(status.link)
-    sending = missing / (link if link is not None and link >= 1 else weights.NEUTRAL_LINK)
+    rate = link if link is not None and link >= 1 else weights.NEUTRAL_LINK
+    sending = weights.SENDING * missing / rate
     building = weights.BUILD_SECONDS if status.environment == "buildable" else 0.0
     with_wait = seconds + min(wait, _ENDLESS)
     with_data = with_wait + min(sending, _ENDLESS)

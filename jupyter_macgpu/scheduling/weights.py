@@ -15,11 +15,11 @@ pressure   warning: -1.3; swapping: -0.7; critical is filtered            0
 link       slow connection: -1                                            0
 news       up to -1 the older the status is; never seen: -1               -1
 queue      log2 of how much longer it takes with the wait; from -20       0 cells there
-data       log2 of how much longer with what has to be sent; from -20     nothing is there
+data       log2 of how much longer with what has to be sent (threefold)     nothing is there
 build      log2 of how much longer with building the environment; -10     there already
 prefer     0 to 4: preferred affinity, spread over the hosts              (labels are known)
 taints     -6 to 0: PreferNoSchedule taints not tolerated, spread         (taints are known)
-home       2 where the notebook's worker is warm                          0
+home       1 where the notebook's worker is warm                          0
 spare      --cpu on a host with a GPU: -8                                 -4
 owner      somebody at the keyboard: -100, only if nothing else fits      0
 no-gpu     GPU work where no GPU is: -200, below all others               0
@@ -40,12 +40,15 @@ LEAST_SHARE, NEUTRAL_SHARE = 1 / 16, 0.75
 WARM_PACE, PRESSED_PACE, SWAPPING_PACE, SLOW_LINK_PACE = 0.5, 0.4, 0.6, 0.5
 
 #: Seconds that a cell takes on a machine of speed 1 where nothing is known of it.
-TYPICAL_SECONDS = 30.0
+TYPICAL_SECONDS = 45.0
 #: Turns of typical length that a cell which runs now is expected to last still. More than one
 #: half of one: lengths are heavy-tailed, so what is running is likelier to be a long one.
 TURN = 1.5
 #: Bytes in a second to a host where it was not measured.
 NEUTRAL_LINK = 50e6
+#: How often each second of sending counts: a slot that was waited for stands empty meanwhile, so
+#: that others wait for it too.
+SENDING = 3.0
 #: Seconds that it takes to build an environment.
 BUILD_SECONDS = 60.0
 #: Lowest points of the terms about waiting.
@@ -60,11 +63,14 @@ OLD_NEWS = -1.0
 
 #: As in Kubernetes' own scheduler, taints that are to be avoided weigh more than preferences.
 PREFERRED, AVOIDED = 4.0, -6.0
-HOME = 2.0
+HOME = 1.0
 SPARE_GPU, SPARE_UNKNOWN = -8.0, -4.0
 
 #: Points by which a host may be worse than the best one and still be asked for a slot beside it.
 REACH = 3.0
+
+#: Points by which a host must be better than all that a cell waits on to be waited on instead.
+GAIN = 0.2
 
 OWNER, NO_GPU, LIVE = -100.0, -200.0, 400.0
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_macgpu import placement, swaps
 from jupyter_macgpu.runs import find_run
 from jupyter_macgpu.wire.errors import RunCancelled
 from tests.faults import processes
@@ -74,6 +75,33 @@ def test_notebooks_that_race_for_three_hosts_are_all_served_in_order(desks: Desk
     # Whoever waited did so on all three.
     late = notebooks[-1].record.lines
     assert any(line.get("where", "").count(",") == 2 for line in late), late
+
+
+def test_a_cell_that_waits_goes_where_it_has_become_better(
+    desks: Desks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may wait on one host alone here, and another one is free before that."""
+    monkeypatch.setattr(placement, "AT_ONCE", 1)
+    monkeypatch.setattr(swaps, "AT_ONCE", 1)
+    long, short, waits = desks(3, 2)
+    long.section(60.0, on="host-1")
+    assert long.record.waits.wait(60)
+    until(lambda: sections(long.folder, long.hosts)["host-1"])
+    short.section(6.0, on="host-2")
+    until(lambda: sections(long.folder, long.hosts)["host-2"])
+    waits.pool.ask(waits.hosts)
+    # So that it is the second one, whatever else this machine does; the next look mends it.
+    waits.pool.statuses.slow(waits.hosts[1], 1.0)
+    waits.section(0.1)
+    waits.join(50.0)
+    assert waits.error is None
+    assert waits.result is not None
+    assert (waits.result.host, waits.result.state) == ("host-2", "ok")
+    assert {line.get("where") for line in waits.record.lines} >= {"host-1"}, waits.record.lines
+    long.interrupts.count()
+    long.join()
+    runs = waits.pool.runs(waits.hosts[0], "")
+    assert len(runs) == 1, "what was given up left something"
 
 
 def test_an_interrupt_leaves_all_queues_at_once(desks: Desks) -> None:

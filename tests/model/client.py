@@ -171,7 +171,7 @@ class Client:
         session = Session(host=HOST, link=self.link, session=message.session)
         limit = message.options.get("wait")
         request = Request(run=self.run, origin=message.origin, options=message.options, limit=limit)
-        waiting = Waiting(request, lambda _names, _most: [], self, self.interrupts)
+        waiting = Waiting(request, lambda _waits, _refused: ([], []), self, self.interrupts)
         for _ in range(3):
             self.link.connect()
             if waiting.first([session]) is not None:

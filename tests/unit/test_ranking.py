@@ -117,9 +117,9 @@ POINTS: dict[str, tuple[dict[str, Any], dict[str, Any], str, float]] = {
     "just seen": ({}, {}, "news", 0.0),
     "one before it": ({"gpu": Lane(running=1)}, {}, "queue", -math.log2(2.5)),
     "one sent there": ({"sent_since": 1}, {}, "queue", -math.log2(2.5)),
-    "the host says when": ({"gpu": Lane(running=1, wait=7.5)}, {}, "queue", -1.0),
+    "the host says when": ({"gpu": Lane(running=1, wait=11.25)}, {}, "queue", -1.0),
     "the host could not know of one": (
-        {"gpu": Lane(running=1, wait=7.5), "sent_since": 1},
+        {"gpu": Lane(running=1, wait=11.25), "sent_since": 1},
         {},
         "queue",
         -math.log2(3.5),
@@ -130,18 +130,18 @@ POINTS: dict[str, tuple[dict[str, Any], dict[str, Any], str, float]] = {
         "queue",
         -math.log2(1.5),
     ),
-    "nothing there yet": ({}, {"input_bytes": 375_000_000}, "data", -1.0),
+    "nothing there yet": ({}, {"input_bytes": 187_500_000}, "data", -1.0),
     "half there": (
-        {"inputs_there": 150_000_000},
-        {"input_bytes": 300_000_000},
+        {"inputs_there": 75_000_000},
+        {"input_bytes": 150_000_000},
         "data",
         -math.log2(1.4),
     ),
     "all there": ({"inputs_there": 300}, {"input_bytes": 300}, "data", 0.0),
-    "link not known": ({"link": None}, {"input_bytes": 375_000_000}, "data", -1.0),
-    "to be built": ({"environment": "buildable"}, {}, "build", -math.log2(9)),
+    "link not known": ({"link": None}, {"input_bytes": 187_500_000}, "data", -1.0),
+    "to be built": ({"environment": "buildable"}, {}, "build", -math.log2(19 / 3)),
     "environment not known": ({"environment": None}, {}, "build", 0.0),
-    "home": ({}, {"home": "mac"}, "home", 2.0),
+    "home": ({}, {"home": "mac"}, "home", 1.0),
     "GPU not needed": ({}, {"is_cpu": True}, "spare", -8.0),
     "GPU not known": ({"labels": {}}, {"is_cpu": True}, "spare", -4.0),
     "no GPU to keep free": ({"has_gpu": False}, {"is_cpu": True}, "spare", 0.0),
@@ -170,7 +170,8 @@ def test_the_terms_about_time_add_up_to_the_expected_time() -> None:
     slow = mac(gpu_taken=0.5, gpu=Lane(running=1, wait=20.0), environment="buildable")
     best = rank([slow], Needs(seconds=40.0, input_bytes=500_000_000), NOW).best
     assert best is not None
-    running, waiting, sending, building = 40.0 / 4 / 0.5, 20.0, 10.0, 60.0
+    # Each second of sending counts threefold: a slot stands empty meanwhile.
+    running, waiting, sending, building = 40.0 / 4 / 0.5, 20.0, 3 * 10.0, 60.0
     assert 40.0 / 2**best.score == pytest.approx(running + waiting + sending + building)
 
 
