@@ -2,7 +2,7 @@ import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import { Refused } from './request';
-import type { IHost, IRun } from './rows';
+import type { IHost, IRun, ISchedule } from './rows';
 import type { IFleet } from './tokens';
 
 /** Milliseconds for which a refusal can be read. */
@@ -77,6 +77,34 @@ export class Actions {
     await this._try(async () => {
       await this._fleet.requests.ask('DELETE', `runs/${run.run}`);
       this._fleet.forget(run.run);
+    });
+  }
+
+  /**
+   * Have the server run a notebook by itself. Returns whether it will.
+   *
+   * @param job What `POST jobs` takes.
+   */
+  async schedule(job: Record<string, unknown>): Promise<boolean> {
+    let isTaken = false;
+    await this._try(async () => {
+      await this._fleet.requests.ask<ISchedule>('POST', 'jobs', job);
+      isTaken = true;
+    });
+    return isTaken;
+  }
+
+  /** Do something with a schedule: `pause`, `resume`, `run` or `cancel`. */
+  async change(schedule: ISchedule, verb: string): Promise<void> {
+    await this._try(async () => {
+      await this._fleet.requests.ask('POST', `schedules/${schedule.id}/${verb}`, {});
+    });
+  }
+
+  /** Forget a schedule. What it has written stays. */
+  async unschedule(schedule: ISchedule): Promise<void> {
+    await this._try(async () => {
+      await this._fleet.requests.ask('DELETE', `schedules/${schedule.id}`);
     });
   }
 

@@ -1,12 +1,14 @@
 import type { ICodeCellModel } from '@jupyterlab/cells';
 import { isCodeCellModel } from '@jupyterlab/cells';
 import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
+import type { TranslationBundle } from '@jupyterlab/translation';
 import type { IDisposable } from '@lumino/disposable';
 
-import type { IFleet, IFollowed } from './tokens';
-import { named, write } from './writer';
+import { Following } from './following';
+import type { IFleet } from './tokens';
+import { named } from './writer';
 
-/** Milliseconds for which what a run shows is gathered before it is written into its cell. */
+/** Milliseconds for which a notebook's changes are gathered before it is read. */
 const GATHER = 250;
 /** Under this name a browser says that it would write outputs. */
 const WRITES = 'macgpu';
@@ -18,6 +20,7 @@ const WRITES = 'macgpu';
 export class Attachments {
   constructor(
     private _fleet: IFleet,
+    private _trans: TranslationBundle,
     tracker: INotebookTracker
   ) {
     tracker.widgetAdded.connect(this._onAdded, this);
@@ -27,63 +30,18 @@ export class Attachments {
   private _onAdded(_: INotebookTracker, panel: NotebookPanel): void {
     void panel.context.ready.then(() => {
       if (!panel.isDisposed) {
-        const attached = new Attached(this._fleet, panel);
+        const attached = new Attached(this._fleet, this._trans, panel);
         panel.disposed.connect(() => attached.dispose(), this);
       }
     });
   }
 }
 
-/** One run that a cell names. */
-class Following implements IDisposable {
-  constructor(
-    private _fleet: IFleet,
-    private _cell: ICodeCellModel,
-    readonly run: string,
-    private _mayWrite: () => boolean
-  ) {
-    this._following = this._fleet.follow(run, shown => this._gather(shown));
-  }
-
-  get isDisposed(): boolean {
-    return this._isDisposed;
-  }
-
-  dispose(): void {
-    if (!this._isDisposed) {
-      this._isDisposed = true;
-      window.clearTimeout(this._timer);
-      this._following.dispose();
-    }
-  }
-
-  /** Write what there is, if it is this browser that writes. */
-  flush(): void {
-    window.clearTimeout(this._timer);
-    this._timer = 0;
-    const shown = this._shown;
-    if (shown && !this._isDisposed && !this._cell.isDisposed && this._mayWrite()) {
-      if (!write(this._cell, this.run, shown.outputs, shown.final)) {
-        this.dispose();
-      }
-    }
-  }
-
-  private _gather(shown: IFollowed): void {
-    this._shown = { outputs: shown.outputs, final: shown.final };
-    this._timer ||= window.setTimeout(() => this.flush(), GATHER);
-  }
-
-  private _following: IDisposable;
-  private _shown: IFollowed | null = null;
-  private _timer = 0;
-  private _isDisposed = false;
-}
-
 /** One open notebook. */
 class Attached implements IDisposable {
   constructor(
     private _fleet: IFleet,
+    private _trans: TranslationBundle,
     private _panel: NotebookPanel
   ) {
     const model = _panel.content.model;
@@ -130,7 +88,7 @@ class Attached implements IDisposable {
       } else if (!found.final) {
         before?.dispose();
         left.delete(cell.id);
-        this._follow(cell as ICodeCellModel, found.run);
+        this._follow(cell as ICodeCellModel, found.run, found.host);
       }
     }
     for (const [id, following] of left) {
@@ -139,9 +97,12 @@ class Attached implements IDisposable {
     }
   }
 
-  private _follow(cell: ICodeCellModel, run: string): void {
-    const following = new Following(this._fleet, cell, run, () => this._isWriter());
-    this._followed.set(cell.id, following);
+  private _follow(cell: ICodeCellModel, run: string, host: string): void {
+    const mayWrite = (): boolean => this._isWriter();
+    this._followed.set(
+      cell.id,
+      new Following(this._fleet, this._trans, cell, run, host, mayWrite)
+    );
   }
 
   /** Of all browsers with this notebook, the one with the smallest number writes. */

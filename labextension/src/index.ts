@@ -122,10 +122,15 @@ const attach: JupyterFrontEndPlugin<void> = {
   description: 'Writes what runs show into the cells that they belong to.',
   autoStart: true,
   requires: [IFleet],
-  optional: [INotebookTracker],
-  activate: (_: JupyterFrontEnd, fleet: IFleet, tracker: INotebookTracker | null) => {
+  optional: [ITranslator, INotebookTracker],
+  activate: (
+    _: JupyterFrontEnd,
+    fleet: IFleet,
+    translator: ITranslator | null,
+    tracker: INotebookTracker | null
+  ) => {
     if (tracker) {
-      new Attachments(fleet, tracker);
+      new Attachments(fleet, (translator ?? nullTranslator).load(DOMAIN), tracker);
     }
   }
 };

@@ -15,7 +15,11 @@ import type { Connection, IFleet, IFollowed, IHeardHost, IHeardRun, ITrouble } f
 /** How many moments a curve has. */
 export const MOMENTS = 60;
 
+/** Milliseconds before a run that could not be followed is tried again. */
+const AGAIN = 10000;
+
 interface IFollower {
+  host: string;
   outputs: IOutput[];
   final: boolean;
   told: Set<(shown: IFollowed) => void>;
@@ -91,12 +95,12 @@ export class FleetModel implements IFleet, IDisposable {
     });
   }
 
-  follow(run: string, told: (shown: IFollowed) => void): IDisposable {
+  follow(run: string, told: (shown: IFollowed) => void, host = ''): IDisposable {
     let follower = this._followers.get(run);
     if (!follower) {
-      follower = { outputs: [], final: false, told: new Set() };
+      follower = { host, outputs: [], final: false, told: new Set() };
       this._followers.set(run, follower);
-      this._stream.say({ type: 'follow', run });
+      this._askFor(run);
     } else if (follower.outputs.length || follower.final) {
       told(follower);
     }
@@ -168,7 +172,7 @@ export class FleetModel implements IFleet, IDisposable {
     this._stream.say({ type: 'visible', visible: this._isSeen });
     for (const [run, follower] of this._followers) {
       if (!follower.final) {
-        this._stream.say({ type: 'follow', run });
+        this._askFor(run);
       }
     }
   }
@@ -195,7 +199,11 @@ export class FleetModel implements IFleet, IDisposable {
         this._show(told);
         break;
       case 'problem':
-        this.troubled.emit(told);
+        if (told.run) {
+          this._notFollowed(told.run, told.gone === true);
+        } else {
+          this.troubled.emit(told);
+        }
         break;
     }
   }
@@ -261,6 +269,24 @@ export class FleetModel implements IFleet, IDisposable {
       follower.outputs = grown(follower.outputs, shown);
       follower.final = shown.final;
       follower.told.forEach(told => told(follower));
+    }
+  }
+
+  /** Follow a run, if it is still wanted. */
+  private _askFor(run: string): void {
+    const follower = this._followers.get(run);
+    if (follower) {
+      const host = follower.host ? { host: follower.host } : {};
+      this._stream.say({ type: 'follow', run, ...host });
+    }
+  }
+
+  /** A run cannot be followed: its host has it no more, or cannot be asked now. */
+  private _notFollowed(run: string, isGone: boolean): void {
+    if (isGone) {
+      this._followers.delete(run);
+    } else {
+      window.setTimeout(() => this._askFor(run), AGAIN);
     }
   }
 

@@ -91,10 +91,40 @@ export interface IRun {
   mine: boolean;
 }
 
-/** A notebook that the server runs at a time, or again and again. */
+/** How a notebook that the server ran has ended. */
+export interface IEnd {
+  state: 'ok' | 'error' | 'cancelled' | 'died' | 'lost' | 'interrupted' | 'skipped' | 'missed';
+  at: number;
+  seconds: number | null;
+  output: string;
+  message: string;
+}
+
+/** A notebook that the server runs at a time, or again and again. Times are seconds since 1970. */
 export interface ISchedule {
   id: string;
-  [key: string]: unknown;
+  path: string;
+  output: string | null;
+  on: string | null;
+  at: number | null;
+  cron: string | null;
+  parameters: Record<string, unknown>;
+  concurrency: 'skip' | 'queue';
+  missed: 'skip' | 'once';
+  state: 'waiting' | 'running' | 'paused' | 'done';
+  next: number | null;
+  created: number;
+  now: {
+    started: number;
+    cell: number;
+    cells: number;
+    host: string;
+    run: string | null;
+    output: string;
+  } | null;
+  last: IEnd | null;
+  history: IEnd[];
+  missed_times: number;
 }
 
 /** One moment of a host, for a curve. */
@@ -135,11 +165,20 @@ export type Told =
   | { type: 'schedules'; revision: number; schedules: ISchedule[] }
   | { type: 'metrics'; at: number; hosts: Record<string, IMetric> }
   | ({ type: 'outputs' } & IShown)
-  | { type: 'problem'; message: string; reason: string; hint: string };
+  | {
+      type: 'problem';
+      message: string;
+      reason: string;
+      hint: string;
+      /** The run that was to be followed and is not. */
+      run?: string;
+      /** Whether its host has it no more. */
+      gone?: boolean;
+    };
 
 /** What the browser says over the stream. */
 export type Said =
-  | { type: 'follow'; run: string; from?: number }
+  | { type: 'follow'; run: string; host?: string }
   | { type: 'unfollow'; run: string }
   | { type: 'visible'; visible: boolean };
 

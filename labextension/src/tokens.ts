@@ -81,8 +81,11 @@ export interface IFleet {
   connect(): void;
   /** Have everything kept up to date until this is disposed. */
   look(): IDisposable;
-  /** Be told what a run shows, from its beginning, until this is disposed. */
-  follow(run: string, told: (shown: IFollowed) => void): IDisposable;
+  /**
+   * Be told what a run shows, from its beginning, until this is disposed. Nothing is told of a run
+   * that its host has no more. `host` is where it is, if that is known.
+   */
+  follow(run: string, told: (shown: IFollowed) => void, host?: string): IDisposable;
   /** Take over a row that a request was answered with. */
   note(run: IRun): void;
   /** Take over a row that a request was answered with. */

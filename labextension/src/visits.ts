@@ -16,14 +16,24 @@ export class Visits {
     return document.visibilityState === 'visible' && isOf(run, path) && this._isShown();
   }
 
+  /** Return the first line of a run's cell where its notebook is open; empty elsewhere. */
+  firstLine(run: IRun): string {
+    const panel = this._tracker?.find(each => isOf(run, each.context.path));
+    for (const cell of panel?.content.model?.cells ?? []) {
+      if (cell.id === run.cell) {
+        const lines = cell.sharedModel.getSource().split('\n');
+        return lines.find(line => line.trim() && !line.startsWith('%%'))?.trim() ?? '';
+      }
+    }
+    return '';
+  }
+
   /** Open a run's notebook, and show its cell. */
   async go(run: IRun): Promise<void> {
     if (!run.notebook) {
       return;
     }
-    const opened = (await this._commands.execute('docmanager:open', {
-      path: run.notebook
-    })) as NotebookPanel | undefined;
+    const opened = await this.open(run.notebook);
     await opened?.context?.ready;
     const content = opened?.content;
     const index = content?.widgets?.findIndex(cell => cell.model.id === run.cell) ?? -1;
@@ -32,6 +42,13 @@ export class Visits {
       content.activeCellIndex = index;
       await content.scrollToItem(index, 'smart');
     }
+  }
+
+  /** Open a notebook. */
+  async open(path: string): Promise<NotebookPanel | undefined> {
+    return this._commands.execute('docmanager:open', { path }) as Promise<
+      NotebookPanel | undefined
+    >;
   }
 
   private _isShown(): boolean {

@@ -1,6 +1,6 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 
-import type { IHost, IRun } from './rows';
+import type { IEnd, IHost, IRun, ISchedule } from './rows';
 
 /** Return a host's state in a word. */
 export function hostWord(trans: TranslationBundle, host: IHost): string {
@@ -62,4 +62,42 @@ export function isWaiting(run: IRun): boolean {
 /** Say whether a host can take a run, if perhaps later. */
 export function takesRuns(host: IHost): boolean {
   return host.state === 'ready' || host.state === 'busy' || host.state === 'slow';
+}
+
+/** Return how a notebook that the server ran has ended. */
+export function endWord(trans: TranslationBundle, end: IEnd): string {
+  switch (end.state) {
+    case 'ok':
+      return trans.__('done');
+    case 'error':
+      return trans.__('ended with an error');
+    case 'cancelled':
+      return trans.__('cancelled');
+    case 'died':
+      return trans.__('its process died');
+    case 'lost':
+      return trans.__('lost');
+    case 'missed':
+      return trans.__('missed, as the server was off');
+    case 'skipped':
+      return trans.__('left out, as the one before still ran');
+    case 'interrupted':
+      return trans.__('cut short, as the server ended');
+  }
+}
+
+/** Return how a schedule stands. */
+export function scheduleWord(trans: TranslationBundle, schedule: ISchedule): string {
+  switch (schedule.state) {
+    case 'running':
+      return schedule.now
+        ? trans.__('cell %1 of %2', schedule.now.cell, schedule.now.cells)
+        : trans.__('running');
+    case 'paused':
+      return trans.__('paused');
+    case 'done':
+      return schedule.last ? endWord(trans, schedule.last) : trans.__('done');
+    default:
+      return trans.__('waiting');
+  }
 }

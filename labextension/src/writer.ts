@@ -14,6 +14,15 @@ export interface INamed {
   final: boolean;
 }
 
+/** How a cell is to say which run it belongs to. */
+export interface ISaid {
+  run: string;
+  host: string;
+  final: boolean;
+  /** How the run stands, in a line; empty to leave the line as it is. */
+  line: string;
+}
+
 /** A cell of which an output can grow. */
 interface IGrowing {
   appendStreamOutput(index: number, text: string): void;
@@ -33,12 +42,15 @@ export function named(outputs: readonly IOutput[]): INamed | null {
 /**
  * Let what a run has shown stand behind the output that names it, once and in order, whatever
  * stood there. Only what differs is written. Returns false if the cell names the run no more.
+ *
+ * @param run The run that the cell names.
+ * @param said What it is to name from now on.
  */
 export function write(
   cell: ICodeCellModel,
   run: string,
   shown: readonly IOutput[],
-  isFinal: boolean
+  said: ISaid
 ): boolean {
   const shared = cell.sharedModel;
   const outputs = shared.getOutputs();
@@ -46,7 +58,8 @@ export function write(
   if (found?.run !== run) {
     return false;
   }
-  const wanted = [...outputs.slice(0, found.at), ended(outputs[found.at], isFinal), ...shown];
+  const name = naming(outputs[found.at], said);
+  const wanted = [...outputs.slice(0, found.at), name, ...shown.map(each => counted(each, name))];
   let first = 0;
   while (first < wanted.length && first < outputs.length && same(wanted[first], outputs[first])) {
     first += 1;
@@ -77,12 +90,22 @@ function only(had: readonly IOutput[], wanted: readonly IOutput[], first: number
   return before.name === after.name && text.startsWith(old) ? text.slice(old.length) : null;
 }
 
-function ended(output: IOutput, isFinal: boolean): IOutput {
-  const data = output.data as Record<string, any>;
-  const said = data[RUN_MIME];
-  return (said.final === true) === isFinal
-    ? output
-    : { ...output, data: { ...data, [RUN_MIME]: { ...said, final: isFinal } } };
+/** Return the output that names a run, as it is to be. */
+function naming(output: IOutput, said: ISaid): IOutput {
+  const before = output.data as Record<string, any>;
+  const final = said.final ? { final: true } : {};
+  const name = { run: said.run, host: said.host, ...final };
+  const data = said.line
+    ? { [RUN_MIME]: name, 'text/plain': said.line }
+    : { ...before, [RUN_MIME]: name };
+  return { ...output, data };
+}
+
+/** Return an output of a run as one of its cell: the run itself counts no cells. */
+function counted(output: IOutput, name: IOutput): IOutput {
+  return output.output_type === 'execute_result'
+    ? { ...output, execution_count: name.execution_count ?? null }
+    : output;
 }
 
 function same(one: IOutput, other: IOutput): boolean {

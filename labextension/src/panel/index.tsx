@@ -2,10 +2,14 @@ import { SidePanel } from '@jupyterlab/ui-components';
 import type { ITranslator } from '@jupyterlab/translation';
 import type { IDisposable } from '@lumino/disposable';
 import type { Message } from '@lumino/messaging';
+import { SplitPanel } from '@lumino/widgets';
 import type { Widget } from '@lumino/widgets';
 
 import { fleetIcon } from '../icons';
 import type { IFleet } from '../tokens';
+
+/** How the sections share the panel's height at first. */
+const SIZES = [2, 5, 4, 2];
 
 /** The panel in the sidebar. While it is seen, what it shows is kept up to date. */
 export class FleetPanel extends SidePanel {
@@ -50,6 +54,10 @@ export class FleetPanel extends SidePanel {
   private _look(): void {
     if (this.isVisible) {
       this._looking ??= this._fleet.look();
+      if (!this._isSized && this.content instanceof SplitPanel) {
+        this._isSized = true;
+        this.content.setRelativeSizes([...SIZES]);
+      }
     }
   }
 
@@ -58,5 +66,6 @@ export class FleetPanel extends SidePanel {
     this._looking = null;
   }
 
+  private _isSized = false;
   private _looking: IDisposable | null = null;
 }

@@ -17,6 +17,8 @@ export interface IRuns {
   trans: TranslationBundle;
   /** Show the cell of a run. */
   goTo: (run: IHeardRun) => void;
+  /** Return the first line of a run's cell, if it can be seen. */
+  firstLine: (run: IHeardRun) => string;
 }
 
 /** All runs: those under way, then those that ended. */
@@ -122,10 +124,15 @@ function RunItem(props: IRuns & { run: IHeardRun }): React.ReactElement {
           <span>{trans.__('priority %1', run.priority)}</span>
         )}
       </div>
+      <Line text={props.firstLine(run)} />
       {run.reason && <div className="macgpu-Card-reason">{run.reason}</div>}
       {isOpen && <Details {...props} />}
     </li>
   );
+}
+
+function Line(props: { text: string }): React.ReactElement | null {
+  return props.text ? <code className="macgpu-Run-line">{props.text}</code> : null;
 }
 
 function Elapsed(props: { run: IHeardRun; trans: TranslationBundle }): React.ReactElement | null {

@@ -8,6 +8,7 @@ import { VERSION } from '../version';
 import { useChanges } from './changes';
 import { Macs } from './macs';
 import { Runs } from './runs';
+import { Schedules } from './schedules';
 import { Section } from './section';
 import { ThisNotebook } from './thisnotebook';
 
@@ -18,7 +19,14 @@ export function sections(fleet: IFleet, work: IWork, trans: TranslationBundle): 
     new Section(trans.__('This notebook'), () => <ThisNotebook {...shared} />),
     new Section(trans.__('Macs'), () => <Chosen {...shared} />),
     new Section(trans.__('Runs'), () => (
-      <Runs {...shared} goTo={run => void work.visits.go(run)} />
+      <Runs
+        {...shared}
+        goTo={run => void work.visits.go(run)}
+        firstLine={run => work.visits.firstLine(run)}
+      />
+    )),
+    new Section(trans.__('Schedules'), () => (
+      <Schedules {...shared} open={path => void work.visits.open(path)} />
     ))
   ];
 }

@@ -4,13 +4,15 @@ import * as React from 'react';
 import { Picker } from '../devicepicker';
 import type { IFleet, IWork } from '../tokens';
 import { useChanges } from './changes';
+import { ScheduleForm } from './scheduleform';
 
 /** Where the cells of the notebook in front run, and what runs of it. */
 export function ThisNotebook(
   props: IWork & { fleet: IFleet; trans: TranslationBundle }
 ): React.ReactElement {
   const { fleet, trans, choices } = props;
-  useChanges(choices.changed, fleet.runsChanged);
+  const [isOpen, open] = React.useState(false);
+  useChanges(choices.changed, fleet.runsChanged, fleet.hostsChanged);
   const panel = choices.current;
   if (!panel) {
     return <div className="macgpu-Notice">{trans.__('No notebook is open.')}</div>;
@@ -31,6 +33,21 @@ export function ThisNotebook(
           ? trans._n('%1 run under way', '%1 runs under way', live.length)
           : trans.__('No run under way')}
       </div>
+      {isOpen ? (
+        <ScheduleForm
+          {...props}
+          key={path}
+          path={path}
+          save={() => panel.context.save()}
+          close={() => open(false)}
+        />
+      ) : (
+        <div className="macgpu-Buttons">
+          <button className="macgpu-Button" onClick={() => open(true)}>
+            {trans.__('Run the whole notebook…')}
+          </button>
+        </div>
+      )}
     </div>
   );
 }

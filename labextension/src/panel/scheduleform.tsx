@@ -1,0 +1,182 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { UUID } from '@lumino/coreutils';
+import * as React from 'react';
+
+import type { Actions } from '../actions';
+import type { IFleet } from '../tokens';
+
+/** What is filled in. */
+export interface IFilled {
+  when: string;
+  at: string;
+  cron: string;
+  on: string;
+  parameters: string;
+  output: string;
+  concurrency: string;
+  missed: string;
+}
+
+const EMPTY: IFilled = {
+  when: 'now',
+  at: '',
+  cron: '0 3 * * *',
+  on: '',
+  parameters: '',
+  output: '',
+  concurrency: 'skip',
+  missed: 'skip'
+};
+
+/**
+ * Return what the server is asked for.
+ *
+ * @throws SyntaxError, if the parameters are not JSON; RangeError, if the time is none.
+ */
+export function job(path: string, filled: IFilled, key: string): Record<string, unknown> {
+  const parameters = filled.parameters.trim() ? JSON.parse(filled.parameters) : {};
+  if (typeof parameters !== 'object' || parameters === null || Array.isArray(parameters)) {
+    throw new SyntaxError('{"name": value}');
+  }
+  return {
+    path,
+    on: filled.on || null,
+    at: filled.when === 'at' ? new Date(filled.at).toISOString() : null,
+    cron: filled.when === 'cron' ? filled.cron.trim() : null,
+    parameters,
+    output: filled.output.trim() || null,
+    concurrency: filled.concurrency,
+    missed: filled.missed,
+    idempotency_key: key
+  };
+}
+
+/** Asks when, where and with what the whole notebook is to run. */
+export function ScheduleForm(props: {
+  fleet: IFleet;
+  actions: Actions;
+  trans: TranslationBundle;
+  path: string;
+  /** Save the notebook: the server runs what is on its disk. */
+  save: () => Promise<void>;
+  /** It is done with. */
+  close: () => void;
+}): React.ReactElement {
+  const { trans, fleet, actions, path } = props;
+  const [filled, fill] = React.useState(EMPTY);
+  const [problem, tell] = React.useState('');
+  // The same one however often it is sent, so that it is done once.
+  const key = React.useMemo(() => UUID.uuid4(), [path]);
+  const field = (name: keyof IFilled) => ({
+    className: 'macgpu-Input',
+    value: filled[name],
+    onChange: (event: { target: { value: string } }) =>
+      fill({ ...filled, [name]: event.target.value })
+  });
+  const send = async (): Promise<void> => {
+    let asked: Record<string, unknown>;
+    try {
+      asked = job(path, filled, key);
+    } catch (error) {
+      tell(
+        error instanceof RangeError
+          ? trans.__('Say at which time.')
+          : trans.__('The parameters are not as JSON has them: %1', (error as Error).message)
+      );
+      return;
+    }
+    tell('');
+    await props.save();
+    if (await actions.schedule(asked)) {
+      props.close();
+    }
+  };
+  return (
+    <form
+      className="macgpu-Form"
+      aria-label={trans.__('Run the whole notebook')}
+      onSubmit={event => {
+        event.preventDefault();
+        void send();
+      }}
+    >
+      <label>
+        {trans.__('When')}
+        <select {...field('when')}>
+          <option value="now">{trans.__('now')}</option>
+          <option value="at">{trans.__('at a time')}</option>
+          <option value="cron">{trans.__('again and again')}</option>
+        </select>
+      </label>
+      {filled.when === 'at' && (
+        <label>
+          {trans.__('Time')}
+          <input type="datetime-local" {...field('at')} />
+        </label>
+      )}
+      {filled.when === 'cron' && (
+        <label title={trans.__('minute, hour, day, month, day of the week')}>
+          {trans.__('Cron')}
+          <input type="text" {...field('cron')} />
+        </label>
+      )}
+      <label>
+        {trans.__('On')}
+        <select {...field('on')}>
+          <option value="">{trans.__('Any Mac')}</option>
+          {[...fleet.hosts.keys()].map(name => (
+            <option key={name} value={name}>
+              {name}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label>
+        {trans.__('Parameters')}
+        <input type="text" placeholder='{"epochs": 10}' {...field('parameters')} />
+      </label>
+      <label>
+        {trans.__('Write to')}
+        <input type="text" placeholder={trans.__('beside the notebook')} {...field('output')} />
+      </label>
+      {filled.when === 'cron' && (
+        <label>
+          {trans.__('If one still runs')}
+          <select {...field('concurrency')}>
+            <option value="skip">{trans.__('leave the next out')}</option>
+            <option value="queue">{trans.__('run the next after it')}</option>
+          </select>
+        </label>
+      )}
+      {filled.when !== 'now' && (
+        <>
+          <label>
+            {trans.__('If the server was off')}
+            <select {...field('missed')}>
+              <option value="skip">{trans.__('leave it out')}</option>
+              <option value="once">{trans.__('run it once, when it is back')}</option>
+            </select>
+          </label>
+          <p className="macgpu-Card-about">
+            {trans.__(
+              'The times are those of this Jupyter server. While it is off nothing begins; what has begun on a Mac goes on.'
+            )}
+          </p>
+        </>
+      )}
+      {problem && (
+        <p className="macgpu-Card-reason" role="alert">
+          {problem}
+        </p>
+      )}
+      <div className="macgpu-Buttons">
+        <button className="macgpu-Button" type="submit">
+          {filled.when === 'now' ? trans.__('Run') : trans.__('Schedule')}
+        </button>
+        <button className="macgpu-Button" type="button" onClick={props.close}>
+          {trans.__('Close')}
+        </button>
+      </div>
+    </form>
+  );
+}
