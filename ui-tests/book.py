@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +42,24 @@ class Front:
         self._context = context
         self._pages: list[Page] = []
 
-    def open(self, cells: Sequence[str], *, kernel: str = "python3") -> Book:
-        """Open a new notebook with these code cells; its kernel is up when this returns."""
+    def open(
+        self,
+        cells: Sequence[str],
+        *,
+        kernel: str = "python3",
+        before: Callable[[Page], None] | None = None,
+    ) -> Book:
+        """Open a new notebook with these code cells; its kernel is up when this returns.
+
+        Parameters
+        ----------
+        before
+            Called with the page before anything is loaded.
+        """
         made = [nbformat.v4.new_code_cell(source) for source in cells]
         spec = {"name": kernel, "display_name": kernel, "language": "python"}
         notebook = nbformat.v4.new_notebook(cells=made, metadata={"kernelspec": spec})
-        book = self._show(self._write(notebook))
+        book = self._show(self._write(notebook), before)
         book.wait_for_kernel()
         return book
 
@@ -77,6 +89,10 @@ class Front:
         dialog.wait_for(state="detached")
         return again
 
+    def again(self, book: Book) -> Book:
+        """Open a notebook as it is saved in a page of its own; it finds the kernel that it has."""
+        return self._show(book.file)
+
     def page(self) -> Page:
         """Return an empty page, which is closed with the others."""
         page = self._context.new_page()
@@ -95,8 +111,10 @@ class Front:
         nbformat.write(notebook, file)
         return file
 
-    def _show(self, file: Path) -> Book:
+    def _show(self, file: Path, before: Callable[[Page], None] | None = None) -> Book:
         page = self.page()
+        if before is not None:
+            before(page)
         place = _URLS[self.app].format(number=next(_numbers), name=file.name)
         page.goto(f"{self.server.url}/{place}?token={self.server.token}")
         page.wait_for_function("window.jupyterapp !== undefined", timeout=_LONG)

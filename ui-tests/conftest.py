@@ -70,6 +70,14 @@ def macs(folder: Path) -> Iterator[SimulatedFleet]:
 
 
 @pytest.fixture(scope="session")
+def fleet_server(folder: Path, macs: SimulatedFleet) -> Iterator[JupyterServer]:
+    """Start a Jupyter server whose fleet the simulated Macs are, for the panel and its kernels."""
+    started = JupyterServer(folder / "panel", {"MACGPU_FLEET": str(macs.file)})
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="session")
 def on_macs(server: JupyterServer, macs: SimulatedFleet) -> str:
     """Return the name of a kernel whose fleet the simulated Macs are."""
     return server.kernel("macs", MACGPU_FLEET=str(macs.file))
@@ -96,6 +104,24 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 def lab(server: JupyterServer, context: BrowserContext) -> Iterator[Front]:
     """Give a test JupyterLab."""
     front = Front(LAB, server, context)
+    yield front
+    front.close()
+
+
+@pytest.fixture(params=[LAB, NOTEBOOK])
+def fleet(
+    request: pytest.FixtureRequest, fleet_server: JupyterServer, context: BrowserContext
+) -> Iterator[Front]:
+    """Give a test each front end with a fleet in turn."""
+    opened = Front(request.param, fleet_server, context)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def fleet_lab(fleet_server: JupyterServer, context: BrowserContext) -> Iterator[Front]:
+    """Give a test JupyterLab with a fleet."""
+    front = Front(LAB, fleet_server, context)
     yield front
     front.close()
 
