@@ -189,6 +189,24 @@ def test_inputs_that_belong_to_a_gpu_are_in_host_memory_without_one(book):
     assert "'cpu'" in book.run("%%macgpu --cpu\nt.device.type").error_is(None).text
 
 
+def test_hosts_of_data_only_are_compared_too(own_state, tmp_path, monkeypatch):
+    fleet = tmp_path / "macgpu.yaml"
+    fleet.write_text("version: 1\nhosts:\n  here: {transport: local, trust: data}\n")
+    fleet.chmod(0o600)
+    monkeypatch.setenv("MACGPU_FLEET", str(fleet))
+    with notebook() as book:
+        book.run("import numpy as np\nheld = [np.ones(3)]").error_is(None)
+        ran = book.run("%%macgpu --verify cpu\nheld[0] += 1; {'a': held[0].sum()}")
+        assert "verified: 2 values equal to the CPU of here" in ran.error_is(None).text
+        assert book.names["held"][0].tolist() == [2.0, 2.0, 2.0]
+        ran = book.run(
+            "%%macgpu --verify cpu -o z\n"
+            f"{TWICE.replace('MARK', repr('h'))}\nz = {{'b': held[0] + 0.1 * second}}"
+        )
+        assert "warning: not as on the CPU of here" in ran.error_is(None).text
+        assert "z['b'][0]: 2, and 2.1 on the CPU" in ran.text
+
+
 def test_nothing_of_it_is_left_behind(book):
     before = set(book.names)
     book.run("%%macgpu --verify cpu\ny = np.float32(2)").error_is(None)
