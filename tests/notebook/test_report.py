@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import nbformat
+import psutil
 import pytest
 from nbclient import NotebookClient
 
@@ -89,6 +91,26 @@ def test_figures_agree_with_what_the_cell_measured_itself(book):
     again = json.loads(book.run("%macgpu report last --json").text)
     assert again["usage"] == report["usage"]
     assert "running" in book.run("%macgpu report").text
+
+
+def test_the_peak_of_memory_is_what_somebody_else_saw_of_the_worker(book):
+    book.run("%%macgpu\nimport os\npid = os.getpid()").error_is(None)
+    worker, sizes, over = psutil.Process(book.names["pid"]), [], threading.Event()
+
+    def look() -> None:
+        while not over.wait(0.02):
+            sizes.append(worker.memory_info().rss)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    book.run(
+        "%%macgpu\nimport time\nblock = bytearray(b'1') * 150_000_000\ntime.sleep(1)\ndel block"
+    ).error_is(None)
+    over.set()
+    thread.join()
+    report = json.loads(book.run("%macgpu report --json").text)
+    assert max(sizes) - min(sizes) > 140_000_000
+    assert report["usage"]["memory_peak_bytes"] == pytest.approx(max(sizes), rel=0.05)
 
 
 def test_a_run_that_has_not_ended_has_no_report_yet(book):
