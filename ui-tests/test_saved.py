@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from book import LOAD, Book, Front
 from playwright.sync_api import expect
 
@@ -36,8 +38,8 @@ def test_what_is_shown_reads_well_alive_and_saved(front: Front, on_macs: str) ->
     book = front.open(CELLS, kernel=on_macs)
     for number in range(len(CELLS)):
         book.run(number)
-    expect(book.output(LINE)).to_contain_text("sim-m4 (simulated): 2.")
-    expect(book.output(NIGHT)).to_contain_text("night on sim-m4: done 0 s ago")
+    expect(book.output(LINE)).to_contain_text(re.compile(r"sim-m4 \(simulated\): \d+\.\d s"))
+    expect(book.output(NIGHT)).to_contain_text(re.compile(r"night on sim-m4: done \d+ s ago"))
     head, *runs = rows(book, SWEEP)
     assert head == ["lr", "seed", "state", "host", "seconds"]
     assert [run[:4] for run in runs] == [
