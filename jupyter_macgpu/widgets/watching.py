@@ -105,7 +105,6 @@ class Watch:
 
     def _work(self) -> None:
         monitor: Monitor | None = None
-        # A fleet that can no longer be used ends the looking; the next view tries again.
         try:
             while self._goes_on():
                 pool = self._pool()
@@ -118,6 +117,9 @@ class Watch:
                 self._show(pool, seen, self._look_inside(pool, seen))
                 self._news.wait(self._pause)
                 self._news.clear()
+        except MacGPUError:
+            # The fleet file cannot be used, which cells and verbs say; the next view tries again.
+            return
         finally:
             with self._lock:
                 if self._thread is threading.current_thread():
