@@ -232,15 +232,25 @@ def test_one_that_is_larger_than_all_that_is_kept_runs_all_the_same(
     assert kept() == []
 
 
-def test_after_a_cut_only_the_rest_is_sent(desk: Desk, relay: Relay) -> None:
-    desk.namespace["big"] = [numbers(number, 3 * MIB) for number in range(4)]
+@pytest.mark.parametrize("fault", ["cut", "flipped bit", "killed supervisor"])
+def test_after_a_fault_on_the_way_only_the_rest_is_sent_and_the_run_happens_once(
+    desk: Desk, relay: Relay, state: Path, fault: str
+) -> None:
+    desk.namespace |= {"big": [numbers(number, 3 * MIB) for number in range(4)], "notes": []}
     sent(desk, "pass")
     before = relay.carried[UP]
+
+    def kill() -> None:
+        for each in processes.found(state, "supervisor"):
+            each.kill()
+
+    acts = {"cut": relay.reset, "flipped bit": lambda: relay.flip(UP), "killed supervisor": kill}
     relay.toxics = Toxics(bandwidth=24 * MIB)
-    at = when(lambda: relay.carried[UP] - before > 7 * MIB, relay.reset)
-    told: Told = desk.run("notes = [int(each.sum()) for each in big]")
+    at = when(lambda: relay.carried[UP] - before > 7 * MIB, acts[fault])
+    told: Told = desk.run("notes.append([int(each.sum()) for each in big])")
     at()
     assert told.state == "ok"
-    assert desk.namespace["notes"] == [int(each.sum()) for each in desk.namespace["big"]]
-    # Two of four were whole at the cut: what was under way of the third goes once more.
+    assert desk.namespace["notes"] == [[int(each.sum()) for each in desk.namespace["big"]]]
+    # Two of four were whole by then: what was under way of the third goes once more.
     assert relay.carried[UP] - before < 12 * MIB + 4 * MIB
+    assert len(kept()) == 4
