@@ -136,8 +136,8 @@ def _server(folder: Path, fleet: Path) -> Iterator[_Server]:
             time.sleep(0.2)
         yield _Server(process.pid, port, token, root)
     finally:
-        process.terminate()
-        process.wait(30)
+        process.kill()
+        process.wait()
 
 
 async def _looked(server: _Server, rounds: int, hosts: int) -> dict[str, Any]:

@@ -6,6 +6,7 @@ thread, and a channel of its own on the connection to the host.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -57,11 +58,19 @@ class Followers:
         The ways to the hosts.
     tell
         Called with what is news, by the followers' threads.
+    ended
+        Called with a run that has ended and its host before that is told, by the same.
     """
 
-    def __init__(self, lookouts: Callable[[], Lookouts], tell: Callable[[News], None]) -> None:
+    def __init__(
+        self,
+        lookouts: Callable[[], Lookouts],
+        tell: Callable[[News], None],
+        ended: Callable[[str, Host], None],
+    ) -> None:
         self._lookouts = lookouts
         self._tell = tell
+        self._ended = ended
         self._all: dict[str, _Follower] = {}
         self._lock = threading.Lock()
 
@@ -105,7 +114,7 @@ class Followers:
 
     def _go(self, follower: _Follower) -> None:
         pause, tail = SOON, follower.tail
-        while not follower.stopped.is_set() and not tail.final:
+        while not follower.stopped.is_set() and not tail.has_ended:
             before = tail.recorder.offset
             try:
                 with self._lookouts().of(follower.host).link() as link:
@@ -117,6 +126,11 @@ class Followers:
             except MacGPUError as error:
                 self._tell(trouble(tail.run, error))
                 break
+        if tail.has_ended:
+            # Whoever hears that nothing more comes is to know how it ended.
+            with contextlib.suppress(MacGPUError):
+                self._ended(tail.run, follower.host)
+            tail.finish()
         self._say(tail, len(tail.whole()["outputs"]))
 
     def _say(self, tail: Tail, first: int) -> None:
@@ -141,6 +155,8 @@ def read_whole(link: Link, tail: Tail) -> None:
     """
     for records in _records(link, tail, threading.Event(), until_now=True):
         tail.take(records)
+    if tail.has_ended:
+        tail.finish()
 
 
 def _records(
@@ -177,8 +193,7 @@ def _records(
             yield gathered
             gathered, since = [], 0.0
         if is_over:
-            if isinstance(message, m.End):
-                tail.finish()
+            tail.has_ended = isinstance(message, m.End)
             return
 
 

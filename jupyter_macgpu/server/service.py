@@ -64,7 +64,7 @@ class Service:
         )
         self._once = Once()
         self.schedules = Schedules(root, self.actions.pool, self._plans_changed)
-        self.followers = Followers(lambda: self._pool().lookouts, self._tell)
+        self.followers = Followers(lambda: self._pool().lookouts, self._tell, self._run_ended)
         self._made: Pool | None = None
         self._lock = threading.Lock()
 
@@ -173,6 +173,15 @@ class Service:
     def _row(self, said: dict[str, Any], host: str) -> Row:
         now = time.monotonic()
         return aged(run_row(said, host, now, self._root), now)
+
+    def _run_ended(self, run: str, host: Host) -> None:
+        """Have the end of a followed run on the board, though nobody watches its host."""
+        row = self._pool().lookouts.of(host).rows([run]).get(run)
+        if row is not None:
+            rows = [run_row(row, host.name, time.monotonic(), self._root)]
+            self.board.add_runs(host.name, rows, ())
+            # Known or not: who looked away when it became known was not told.
+            self._tell(News(kind="runs", keys=(run,)))
 
     def _plans_changed(self, rows: list[Row]) -> None:
         news = self.board.set_schedules(rows)

@@ -49,14 +49,17 @@ class Tail:
 
     Attributes
     ----------
+    has_ended
+        Whether its host has said its end.
     final
-        Whether nothing more will come.
+        Whether browsers are told that nothing more will come.
     lost
         Characters of long streams that were left out here; the host has them.
     """
 
     def __init__(self, run: str, host: str, trust: str) -> None:
         self.run = run
+        self.has_ended = False
         self.final = False
         self.lost = 0
         self.recorder = Recorder(host, trust)

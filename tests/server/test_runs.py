@@ -147,6 +147,22 @@ def test_a_run_is_followed_by_its_host_though_the_board_does_not_know_it(
         assert (problem["run"], problem["gone"]) == ("f" * 32, True)
 
 
+def test_who_does_not_look_is_told_the_end_of_what_it_follows_and_no_host_is_watched_for_it(
+    server: Running, book: Notebook, tmp_path: Path
+) -> None:
+    run = job(book, "1")
+    environment = {"MACGPU_FLEET": str(server.root.parent / "fleet.yaml")}
+    with running(tmp_path, environment=environment) as fresh, fresh.stream() as heard:
+        heard.say(type="visible", visible=False)
+        while heard.hear(2.0) is not None:
+            pass
+        already = len(heard.said)
+        heard.say(type="follow", run=run.run, host="a")
+        heard.until(lambda listener: listener.final.get(run.run))
+        assert heard.runs[run.run]["state"] == "ok"
+        assert {message["type"] for message in heard.said[already:]} == {"runs", "outputs"}
+
+
 def test_a_long_stream_grows_by_what_is_new(
     server: Running, book: Notebook, listener: Listener
 ) -> None:
