@@ -1,0 +1,144 @@
+"""The panel with a real server half and simulated Macs: what a person does there, and sees."""
+
+from __future__ import annotations
+
+import re
+
+from book import Book, Front
+from panel import LONG, Panel, is_name
+from playwright.sync_api import expect
+
+STEPS = """import time
+for step in range({steps}):
+    print("step", step, flush=True)
+    time.sleep(1)
+"end"
+"""
+#: The heads of the panel's sections: JupyterLab makes them, of one level in every front end.
+HEADS = "lm-AccordionPanel-title"
+MACS = ("sim-m2-ultra", "sim-m4", "sim-m1-max")
+
+
+def steps(number: int) -> str:
+    return STEPS.format(steps=number)
+
+
+def lines(outputs: list[dict[str, object]]) -> list[str]:
+    texts = [output["text"] for output in outputs if output["output_type"] == "stream"]
+    return "".join("".join(text) for text in texts).splitlines()
+
+
+def wrong(book: Book) -> list[str]:
+    """Return what axe finds wrong with what is ours in the panel."""
+    return [line for line in book.violations("#macgpu-panel") if HEADS not in line]
+
+
+def test_each_mac_has_a_card_that_anybody_can_read(fleet: Front) -> None:
+    book = fleet.open(["1"])
+    panel = Panel(book)
+    for name in MACS:
+        expect(panel.mac(name, "ready")).to_be_visible(timeout=LONG)
+        expect(panel.mac(name)).to_contain_text("simulated")
+        expect(panel.mac(name)).to_contain_text(" GB of ")
+    for theme in ("light", "dark"):
+        book.theme(theme)
+        assert wrong(book) == []
+        book.screenshot(f"panel-{fleet.app}-{theme}")
+
+
+def test_a_chosen_mac_is_kept_in_the_notebook_and_told_to_each_kernel(fleet: Front) -> None:
+    book = fleet.open(["import os", "print('there')", "print('there')"])
+    panel = Panel(book)
+    expect(panel.mac("sim-m1-max", "ready")).to_be_visible(timeout=LONG)
+    panel.press("Use sim-m1-max for this notebook")
+    expect(panel.mac("sim-m1-max")).to_contain_text("this notebook")
+    panel.run_cell(1)
+    panel.finished(1)
+    assert panel.host_of(1) == "sim-m1-max"
+    metadata = "window.jupyterapp.shell.currentWidget.content.model.getMetadata('macgpu')"
+    assert book.page.evaluate(metadata) == {"on": "sim-m1-max"}
+    book.page.evaluate(
+        "async () => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
+    )
+    book.wait_for_kernel()
+    panel.run_cell(2)
+    panel.finished(2)
+    assert panel.host_of(2) == "sim-m1-max"
+
+
+def test_a_run_waits_is_moved_and_its_outputs_come_into_its_cell(fleet_lab: Front) -> None:
+    book = fleet_lab.open([steps(60), steps(2)])
+    panel = Panel(book)
+    expect(panel.mac("sim-m4", "ready")).to_be_visible(timeout=LONG)
+    panel.press("Use sim-m4 for this notebook")
+    panel.run_cell(0)
+    panel.written(0, "step 0")
+    panel.run_cell(1)
+    waiting = panel.under_way().filter(has_text=re.compile("in the queue|waiting"))
+    expect(waiting).to_be_visible(timeout=LONG)
+    waiting.locator(".macgpu-Run-name").click()
+    waiting.get_by_label("Priority").fill("3")
+    waiting.get_by_role("button", name="Change").click()
+    expect(waiting).to_contain_text("priority 3", timeout=LONG)
+    book.screenshot("panel-queue")
+    waiting.get_by_label("Move to").select_option("sim-m1-max")
+    panel.finished(1)
+    assert panel.host_of(1) == "sim-m1-max"
+    assert lines(book.outputs(1)) == ["step 0", "step 1"]
+    first = panel.under_way().filter(has_text="running")
+    first.get_by_role("button", name="Cancel").click()
+    book.page.get_by_role("button", name="Cancel the run").click()
+    panel.written(0, ": cancelled")
+
+
+def test_what_a_run_shows_while_the_tab_is_closed_stands_in_its_cell(fleet: Front) -> None:
+    book = fleet.open([steps(6)])
+    panel = Panel(book)
+    panel.run_cell(0)
+    panel.written(0, "step 1")
+    book.save()
+    book.page.close()
+    again = fleet.again(book)
+    expect(again.output(0)).to_contain_text("'end'", timeout=LONG)
+    expect(again.output(0)).to_contain_text(": done>", timeout=LONG)
+    outputs = again.outputs(0)
+    assert lines(outputs) == [f"step {number}" for number in range(6)]
+    assert [is_name(output) for output in outputs] == [True, False, False]
+    assert again.page.evaluate(
+        "window.jupyterapp.shell.currentWidget.content.widgets[0].model.sharedModel.getSource()"
+    ) == steps(6)
+
+
+def test_a_mac_is_drained_and_taken_back_with_the_keyboard_alone(fleet_lab: Front) -> None:
+    book = fleet_lab.open(["1"])
+    panel = Panel(book)
+    expect(panel.mac("sim-m4", "ready")).to_be_visible(timeout=LONG)
+    buttons = panel.mac("sim-m4").get_by_role("button")
+    buttons.nth(0).focus()
+    book.page.keyboard.press("Tab")
+    expect(panel.mac("sim-m4").get_by_role("button", name="nothing new")).to_be_focused()
+    book.page.keyboard.press("Enter")
+    expect(panel.mac("sim-m4", "draining")).to_be_visible(timeout=LONG)
+    take = panel.mac("sim-m4").get_by_role("button", name="Let sim-m4 take runs again")
+    take.focus()
+    book.page.keyboard.press("Enter")
+    expect(panel.mac("sim-m4", "ready")).to_be_visible(timeout=LONG)
+
+
+def test_the_whole_notebook_runs_by_itself(fleet_lab: Front) -> None:
+    book = fleet_lab.open(["print('by itself')"])
+    panel = Panel(book)
+    expect(panel.mac("sim-m4", "ready")).to_be_visible(timeout=LONG)
+    panel.press("Run the whole notebook…")
+    form = panel.whole.get_by_role("form", name="Run the whole notebook")
+    form.get_by_label("When").select_option("cron")
+    form.get_by_label("Cron").fill("0 3 1 1 *")
+    book.screenshot("panel-form")
+    assert wrong(book) == []
+    form.get_by_role("button", name="Schedule").click()
+    row = panel.whole.get_by_role("list", name="Schedules").locator(".macgpu-Run")
+    expect(row).to_contain_text("0 3 1 1 *", timeout=LONG)
+    row.get_by_role("button", name="Run now").or_(row.get_by_text("Run now")).first.click()
+    expect(row).to_contain_text("done", timeout=LONG)
+    row.get_by_text("Remove").click()
+    expect(row).to_have_count(0, timeout=LONG)
