@@ -63,6 +63,11 @@ PIECES = {
         tests=[f"{FAULTS}/test_kernel_death.py"],
         sizes={"MACGPU_KERNEL_DEATHS": "500"},
     ),
+    "jobs": Piece(
+        what="500 deaths of a kernel whose detached run goes on",
+        tests=[f"{FAULTS}/test_job_kernels.py"],
+        sizes={"MACGPU_JOB_KERNELS": "500"},
+    ),
     "logins": Piece(
         what="100 logins at once",
         tests=[f"{FAULTS}/test_ssh_crowd.py"],

@@ -109,6 +109,7 @@ class Book:
     def accept(self, run: Run, now: float, client: int | None = None) -> None:
         """Note that all of a run is here; it waits from now on."""
         sender = run.detail.pop("from", None)
+        run.detail.pop("inline", None)
         self._accept(run, now)
         self.schedule(now)
         if run.detached:

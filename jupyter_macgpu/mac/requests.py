@@ -170,6 +170,7 @@ class Requests:
             rank=message.rank,
             since=now,
         )
+        run.detail["inline"] = inline
         self._book.add(run)
         self._open_session(client, message)
         self._book.do(e.OpenJournal(submit=message))
@@ -189,7 +190,8 @@ class Requests:
                 run=run.run,
                 size=run.size,
                 digest=run.digest,
-                inline=bool(message.buffers),
+                # What stands in the journal is what came first.
+                inline=run.detail["inline"],
                 blobs=message.blobs,
                 coming=message.coming,
                 folder=self._book.sessions[run.session].folder,

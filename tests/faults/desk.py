@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
+import sys
 import threading
+import traceback
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -160,7 +162,10 @@ class Desk:
         thread.start()
         thread.join(WATCHDOG)
         self.busy = False
-        assert told, f"run {self.submitted} hangs; it was {self.record.states[-3:]}"
+        assert told, (
+            f"run {self.submitted} hangs; it was {self.record.states[-3:]}, "
+            f"notices {self.record.notices[-3:]}\n{_stack(thread)}"
+        )
         if isinstance(told[0], BaseException):
             raise told[0]
         return told[0]
@@ -200,6 +205,12 @@ class Desk:
 
     def _submitted(self, message: m.Submit, host: str) -> None:
         self.submitted = message.run
+
+
+def _stack(thread: threading.Thread) -> str:
+    """Return where a thread is."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    return "".join(traceback.format_stack(frame)) if frame is not None else "It has just ended."
 
 
 class _Way(Reach):

@@ -541,6 +541,18 @@ def test_what_is_kept_of_a_cells_inputs_and_was_spoiled_is_asked_for(delete: boo
     history.teardown()
 
 
+def test_a_copy_of_a_submission_in_one_piece_does_not_end_the_upload_in_parts() -> None:
+    history = Protocol()
+    history.begin(size=2000, turns=0, large=())
+    history.flow(seconds=0.1, turns=1)
+    history.cut(index=0, most=0, noticed=False)
+    history.flow(seconds=0.1, turns=4)
+    history.say_it_again(damaged=False, index=0)
+    history.flow(seconds=0.1, turns=3)
+    history.teardown()
+    history.a_cell_reads_what_was_sent()
+
+
 def test_a_submission_that_was_cut_is_made_again_with_fewer_words() -> None:
     """Its blobs are held by then: the journal that is begun again is shorter than the first."""
     history = Protocol()
