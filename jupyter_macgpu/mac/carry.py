@@ -301,6 +301,7 @@ class Carrier:
             return
         journal = self.journal(effect.run)
         follower = streams.Follower(journal, effect.offset)
+        self._told[effect.run] = effect.epoch
         client.streams.followers[effect.run] = (follower, effect.epoch)
         client.endpoint.send(
             m.RunState(

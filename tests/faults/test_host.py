@@ -25,7 +25,7 @@ from tests.faults.desk import Told
 
 from . import invariants, processes
 from .cells import Flood
-from .desk import Desk, token
+from .desk import WATCHDOG, Desk, token
 from .injection import small_disk
 from .kernels import Kernel
 
@@ -92,8 +92,9 @@ def test_f33_a_laptop_that_sleeps_finds_everything_when_it_wakes(
 
 
 def test_f34_a_host_that_sleeps_is_not_dead(
-    desk: Desk, state: Path, tmp_path: Path, impatient: None
+    desk: Desk, state: Path, tmp_path: Path, impatient: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("tests.faults.desk.WATCHDOG", WATCHDOG + ASLEEP)
     desk.run("pass")
     cell = Flood(token=token(), side=tmp_path / "executions", lines=3000, every=100, pause=0.03)
     thread, told = begin(desk, cell.source)

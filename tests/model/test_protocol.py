@@ -541,6 +541,22 @@ def test_what_is_kept_of_a_cells_inputs_and_was_spoiled_is_asked_for(delete: boo
     history.teardown()
 
 
+def test_trouble_with_the_disk_is_told_in_the_epoch_in_which_a_run_is_followed() -> None:
+    history = Protocol()
+    history.begin(size=5, turns=0, large=())
+    history.attach(index=0, notebook=1)
+    history.flow(seconds=0.1, turns=4)
+    history.crash_supervisor()
+    history.crash_worker(index=0)
+    history.attach(index=0, notebook=1)
+    history.hand_in(options={}, size=5)
+    history.reserve_and_say_no_more(kind="gpu", notebook=1, priority=0)
+    history.fill_the_disk(full=True)
+    history.flow(seconds=0.1, turns=3)
+    history.epochs_only_grow()
+    history.teardown()
+
+
 def test_a_copy_of_a_submission_in_one_piece_does_not_end_the_upload_in_parts() -> None:
     history = Protocol()
     history.begin(size=2000, turns=0, large=())
