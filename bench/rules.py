@@ -11,9 +11,9 @@ has, and of the clairvoyant one more.
   host where the cell ends first. What is yet to come it does not know, and it never moves a cell.
 - ``ours`` is `scheduling.rank` with what a client knows: hosts as they were when it last heard of
   them, speeds as the Macs have measured them (5 % off), a length only where the same cell ran
-  before (30 % off), and where its data are. It asks the best four; where all that fit are busy it
-  waits at those that come close, looks every two seconds for better ones (`swaps`), and takes the
-  first free slot.
+  before (30 % off), and where its data are, which notebooks do not tell it yet. It asks the best
+  four; where all that fit are busy it waits at those that come close, looks every two seconds for
+  better ones (`swaps`), and takes the first free slot.
 """
 
 from __future__ import annotations
