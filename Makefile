@@ -27,6 +27,7 @@ UI_TESTS = $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile -c ui-tests/p
 
 # Node.js and npm: the machine's, or in .venv from PyPI.
 NPM    := PATH="$$PWD/$(VENV)/bin:$$PATH" npm --prefix labextension
+LAB_TESTS := { $(NPM) run --silent lint && $(NPM) test --silent; }
 LABEXT := $(VENV)/share/jupyter/labextensions/jupyter-macgpu
 
 .PHONY: demo test ui-tests labextension lab-tests lint fuzz seeded-bugs soak bench lab lock clean
@@ -37,7 +38,7 @@ demo: $(STAMPS)/demo
 # The tests of the browser's half and those in a browser go first, so that the last line is about all
 # others; a failure of any is one. With ARGS they are left out.
 test: $(STAMPS)/test $(STAMPS)/apt $(if $(strip $(ARGS)),,$(STAMPS)/ui)
-	$(if $(strip $(ARGS)),,$(MAKE) --no-print-directory lab-tests || failed=$$?; \
+	$(if $(strip $(ARGS)),,$(LAB_TESTS) || failed=$$?; \
 	    $(UI_TESTS) || failed=$$?;) \
 	    $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile $(ARGS) && exit $${failed:-0}
 
@@ -49,8 +50,7 @@ ui-tests: $(STAMPS)/ui $(STAMPS)/apt labextension
 labextension: $(STAMPS)/labextension
 
 lab-tests: $(STAMPS)/labextension
-	$(NPM) run --silent lint
-	$(NPM) test --silent
+	$(LAB_TESTS)
 
 # mypy reads the packages that the code imports, so that linting needs those of the tests too.
 lint: $(STAMPS)/lint $(STAMPS)/test $(STAMPS)/npm

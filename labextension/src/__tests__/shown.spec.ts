@@ -1,6 +1,9 @@
 import type { IOutput } from '@jupyterlab/nbformat';
 
+import { nullTranslator } from '@jupyterlab/translation';
+
 import { History } from '../history';
+import { lines } from '../panel/report';
 import { grown } from '../shown';
 
 const stream = (text: string): IOutput => ({ output_type: 'stream', name: 'stdout', text });
@@ -30,5 +33,21 @@ describe('History', () => {
     const history = new History(3);
     [1, null, 0.5, 0.25].forEach(value => history.add(value));
     expect(history.values).toEqual([null, 0.5, 0.25]);
+  });
+});
+
+describe('lines of a report', () => {
+  it('show what is known, with units, and nothing else', () => {
+    const report = {
+      seconds: 62,
+      shipped_bytes: 2_000_000,
+      usage: { memory_peak_bytes: 3_100_000_000, gpu_mean: 0.5, gpu_peak: null }
+    };
+    expect(lines({ trans: nullTranslator.load('') }, report)).toEqual([
+      ['Time', '1 min 2 s'],
+      ['Most memory', '3.1 GB'],
+      ['GPU, mean', '50 %'],
+      ['Sent', '2.0 MB']
+    ]);
   });
 });

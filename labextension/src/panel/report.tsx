@@ -1,6 +1,6 @@
 import * as React from 'react';
 
-import { size, time } from '../format';
+import { percent, size, time } from '../format';
 import { Refused } from '../request';
 import type { IHeardRun } from '../tokens';
 import type { IRuns } from './runs';
@@ -37,13 +37,24 @@ export function Report(props: IRuns & { run: IHeardRun }): React.ReactElement {
   );
 }
 
-function lines(props: IRuns, report: Record<string, any>): [string, string][] {
+/** Return what is known of a report, in the order in which it matters. */
+export function lines(
+  props: Pick<IRuns, 'trans'>,
+  report: Record<string, any>
+): [string, string][] {
   const { trans } = props;
-  const number = (key: string): number | null =>
-    typeof report[key] === 'number' ? (report[key] as number) : null;
-  const known: [string, string, boolean][] = [
-    [trans.__('Time'), time(trans, number('seconds')), number('seconds') !== null],
-    [trans.__('Most memory'), size(number('memory_peak')), number('memory_peak') !== null]
+  const used = { ...report, ...report.usage } as Record<string, unknown>;
+  const known: [string, string, (value: number) => string][] = [
+    ['seconds', trans.__('Time'), value => time(trans, value)],
+    ['memory_peak_bytes', trans.__('Most memory'), size],
+    ['gpu_mean', trans.__('GPU, mean'), percent],
+    ['gpu_peak', trans.__('GPU, most'), percent],
+    ['shipped_bytes', trans.__('Sent'), size],
+    ['reused_bytes', trans.__('There from before'), size],
+    ['returned_bytes', trans.__('Brought back'), size]
   ];
-  return known.filter(([, , isKnown]) => isKnown).map(([name, value]) => [name, value]);
+  return known.flatMap(([key, name, show]): [string, string][] => {
+    const value = used[key];
+    return typeof value === 'number' ? [[name, show(value)]] : [];
+  });
 }
