@@ -37,7 +37,7 @@ demo: $(STAMPS)/demo
 
 # The tests of the browser's half and those in a browser go first, so that the last line is about all
 # others; a failure of any is one. With ARGS they are left out.
-test: $(STAMPS)/test $(STAMPS)/apt $(if $(strip $(ARGS)),,$(STAMPS)/ui)
+test: $(STAMPS)/test $(STAMPS)/apt $(if $(strip $(ARGS)),,$(STAMPS)/ui $(STAMPS)/labextension)
 	$(if $(strip $(ARGS)),,$(LAB_TESTS) || failed=$$?; \
 	    $(UI_TESTS) || failed=$$?;) \
 	    $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile $(ARGS) && exit $${failed:-0}
