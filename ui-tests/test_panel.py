@@ -14,8 +14,9 @@ for step in range({steps}):
     time.sleep(1)
 "end"
 """
-#: The heads of the panel's sections: JupyterLab makes them, of one level in every front end.
-HEADS = "lm-AccordionPanel-title"
+#: In the heads of the panel's sections, which JupyterLab makes, of one level in every front end.
+#: Of what is long, axe says the beginning.
+HEADS = "lm-AccordionPan"
 MACS = ("sim-m2-ultra", "sim-m4", "sim-m1-max")
 
 
