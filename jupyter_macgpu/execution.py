@@ -208,7 +208,9 @@ class Execution:
                 return found
 
     def _heed_acceptance(self, message: m.Message) -> m.RunState | None:
-        self._heed(message)
+        if (end := self._heed(message)) is not None:
+            # Somebody else stopped it before all of it was there.
+            return m.RunState(run=self.run, epoch=end.epoch, state=end.state)
         if isinstance(message, m.RunState) and message.run == self.run:
             return message if message.state != "receiving" else None
         return None

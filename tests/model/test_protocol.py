@@ -606,3 +606,19 @@ def test_a_job_is_tried_again_though_the_supervisor_dies_as_it_ends(effects: int
     history.crash_supervisor_soon(effects=effects)
     history.flow(turns=6, seconds=0.1)
     history.teardown()
+
+
+def test_a_kernel_that_moves_a_job_hears_that_another_one_stopped_its_copy() -> None:
+    history = Protocol()
+    history.begin(size=5, turns=0)
+    history.hand_in(size=5, options={})
+    for _ in range(3):
+        history.move(index=0)
+    history.hand_in(size=2000, options={})
+    history.flow(turns=5, seconds=1.0)
+    # The copy is under way when its source ends, so that whoever moves it next cancels it.
+    history.move(index=1)
+    history.crash_worker(index=0)
+    history.flow(turns=10, seconds=1.0)
+    history.trickle(most=1, tick=False)
+    history.teardown()
