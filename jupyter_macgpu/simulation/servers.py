@@ -77,7 +77,13 @@ class Server:
         for part in ("home", "state"):
             (self.folder / part).mkdir(parents=True, mode=0o700)
         make_key(self.folder / "key")
-        said = {"HOME": str(self.folder / "home"), "MACGPU_STATE": str(self.state), **self.settings}
+        # A policy of its own: it would be drained by the policy of the machine that plays it.
+        said = {
+            "HOME": str(self.folder / "home"),
+            "MACGPU_STATE": str(self.state),
+            "MACGPU_HOST_POLICY": str(self.folder / "policy" / "host.yaml"),
+            **self.settings,
+        }
         lines = [
             f"Port {self.port}",
             f"ListenAddress {ADDRESS}",

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from jupyter_macgpu import overview
+from jupyter_macgpu import closing, overview
 from jupyter_macgpu.fleet.file import load_fleet
 from jupyter_macgpu.fleet.simulated import probe_command
 from jupyter_macgpu.pool import Pool
@@ -139,6 +139,21 @@ def test_a_host_sleeps_wakes_crashes_and_boots_as_its_weather_says(fleet):
     turn_to("calm")
     until_ready()
     assert supervisor_of(host).pid != supervisor.pid
+
+
+@ssh_only
+def test_a_host_that_is_drained_is_the_only_one(state, monkeypatch):
+    with SimulatedFleet(2, seed=SEED, over_ssh=True) as fleet:
+        monkeypatch.setenv("MACGPU_FLEET", str(fleet.file))
+        until_ready()
+        first, second = fleet.hosts
+        pool = Pool(load_fleet(), Reach(nobody_to_ask), "")
+        try:
+            path = closing.drain(pool, pool.fleet.hosts[0], is_drained=True)
+        finally:
+            pool.close()
+        assert path.startswith(str(fleet.folder))
+        until(lambda: status() == {first.name: "draining", second.name: "ready"})
 
 
 @ssh_only

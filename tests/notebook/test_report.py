@@ -101,6 +101,7 @@ def test_the_peak_of_memory_is_what_somebody_else_saw_of_the_worker(book):
         while not over.wait(0.02):
             sizes.append(worker.memory_info().rss)
 
+    sizes.append(worker.memory_info().rss)
     thread = threading.Thread(target=look)
     thread.start()
     book.run(
