@@ -95,7 +95,7 @@ class Probe:
                 done=self._ended,
                 given=probe.with_nonce(script, nonce).encode(),
             )
-        except (OSError, ValueError):
+        except (OSError, ValueError, ImportError):  # our code may have been deleted meanwhile
             self.tried = self._start
             self.rounds += 1
 

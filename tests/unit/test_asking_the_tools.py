@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import selectors
 import shlex
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from typing import Any, cast
 import psutil
 import pytest
 
+from jupyter_macgpu import wire
 from jupyter_macgpu.mac.aside import MOST
 from jupyter_macgpu.mac.condition import ACTIVE, FRESH, LOAD, WATCHED, Condition
 from jupyter_macgpu.mac.store import Store
@@ -304,6 +306,20 @@ def test_a_program_that_hangs_is_ended_with_all_its_children(
     ask.until(lambda: not any(map(psutil.pid_exists, members)))
     assert ask.probe.sample is not None
     assert (ask.probe.sample.system.load_1, ask.probe.sample.complete) == (2.0, False)
+
+
+def test_a_supervisor_whose_code_was_deleted_says_nothing_of_its_host(
+    asked: Callable[[str], Ask], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "jupyter_macgpu.wire.probe", None)
+    monkeypatch.delattr(wire, "probe", raising=False)
+    ask = asked(f"printf {shlex.quote(SAID)}")
+    assert (ask.probe.asking, ask.probe.sample, ask.probe.rounds) == (False, None, 1)
+    monkeypatch.undo()
+    monkeypatch.setenv("MACGPU_PROBE", shlex.join(["/bin/sh", "-c", f"printf {shlex.quote(SAID)}"]))
+    ask.probe.begin()
+    ask.until(lambda: not (ask.probe.asking or ask.probe.ending))
+    assert ask.probe.sample is not None
 
 
 def test_a_program_that_floods_is_ended(asked: Callable[[str], Ask]) -> None:
