@@ -41,12 +41,13 @@ PATIENCE = 30.0
 SESSIONS = 42
 LINES = 200
 CELL = f"""%%macgpu
-import time
+import os, time
 with open({{side!r}}, "a") as file:
     file.write("executed\\n")
 for number in range({LINES}):
     print(f"line {{{{number:04d}}}}")
-    time.sleep(0.01)
+    while number == {LINES // 2} and not os.path.exists({{gate!r}}):
+        time.sleep(0.01)
 """
 PRINTED = "".join(f"line {number:04d}\n" for number in range(LINES))
 #: A process that has the connection, until a line comes on its standard input.
@@ -177,18 +178,21 @@ def reconnected(told: Told) -> list[float]:
 def test_two_kernels_share_a_connection_and_a_run_outlives_its_owner(
     known: Sshd, state: Path, tmp_path: Path
 ) -> None:
-    sides = tmp_path / "one", tmp_path / "two"
+    sides, gate = (tmp_path / "one", tmp_path / "two"), tmp_path / "gate"
+    # There is one slot: the second cell begins behind the first one, and waits to be cut off.
+    gates = tmp_path, gate
     with Kernel("one.ipynb") as one, Kernel("two.ipynb") as two:
         assert one.run("%%macgpu\npass").error == ""
         requests = [
-            kernel.begin(CELL.format(side=str(side)))
-            for kernel, side in zip((one, two), sides, strict=True)
+            kernel.begin(CELL.format(side=str(side), gate=str(each)))
+            for kernel, side, each in zip((one, two), sides, gates, strict=True)
         ]
         for kernel, request in zip((one, two), requests, strict=True):
             while "line" not in kernel.reply.stdout:
                 kernel.listen(request, PATIENCE)
         assert known.connections() == 1
         one.kill()
+        gate.touch()
         while not two.listen(requests[1], PATIENCE):
             pass
         assert two.reply.stdout == PRINTED

@@ -282,11 +282,10 @@ def test_hosts_are_verified_by_cells(book: Notebook) -> None:
 
 
 def simulated(name: str, mac: str) -> str:
+    # It begins now: some minutes later its weather has it asleep.
+    since = int(time.time())
     labels = f"simulated: 'true', simulated-mac: {mac}, simulated-seed: '7'"
-    return f"  {name}: {{transport: local, labels: {{{labels}, simulated-since: '{SINCE}'}}}}\n"
-
-
-SINCE = int(time.time())
+    return f"  {name}: {{transport: local, labels: {{{labels}, simulated-since: '{since}'}}}}\n"
 
 
 def test_memory_decides_and_what_is_simulated_says_so(book: Notebook, fleet: Path) -> None:
