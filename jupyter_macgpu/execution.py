@@ -24,7 +24,6 @@ from .wire import messages as m
 from .wire.errors import (
     ALL_KEPT,
     NOTHING_SENT,
-    ConnectionLost,
     MacGPUError,
     RemoteProtocolError,
     RunLost,
@@ -110,7 +109,6 @@ class Execution:
         self._attaching = False
         self._trouble = ""
         self._faults = self._refusals = 0
-        self._pinged = 0.0
 
     def drive(self) -> Outcome:
         """Return when the run's end is known and its result is here.
@@ -201,7 +199,7 @@ class Execution:
             if message is None:
                 self._acknowledge()  # on a slow link less is under way than we wait for
                 self._steps.tick()
-                self._mind_the_silence()
+                self._link.mind_the_silence(HEARTBEAT, SILENCE)
                 continue
             found = heed(message)
             if found is not None:
@@ -353,15 +351,6 @@ class Execution:
                 next=f"Make room on {self._link.host}; then %macgpu attach {self.run[:8]} says how "
                 "it ended.",
             )
-
-    def _mind_the_silence(self) -> None:
-        silent = time.monotonic() - self._link.heard
-        if silent > SILENCE:
-            self._link.drop()
-            raise ConnectionLost(f"{self._link.host} has been silent for {silent:.0f} s.")
-        if silent > HEARTBEAT and time.monotonic() - self._pinged > HEARTBEAT:
-            self._pinged = time.monotonic()
-            self._link.say(m.Ping(number=1))
 
     # The result.
 

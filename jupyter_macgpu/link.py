@@ -74,6 +74,7 @@ class Link:
         self.held: dict[str, None] = {}
         #: When the last byte came, and when there last was a use for it; `time.monotonic`.
         self.heard = self.used = 0.0
+        self._pinged = 0.0
         #: When `hello` came; `time.monotonic`.
         self.greeted = 0.0
 
@@ -207,6 +208,24 @@ class Link:
         self.connect()
         self.say(message)
         return self.await_message(wanted, patience)
+
+    def mind_the_silence(self, heartbeat: float, patience: float) -> None:
+        """Ask a host that has said nothing for `heartbeat` seconds whether it is there.
+
+        Raises
+        ------
+        ConnectionLost
+            If it has said nothing for `patience` seconds; what is beneath the connection is given
+            up with it.
+        """
+        now = time.monotonic()
+        silent = now - self.heard
+        if silent > patience:
+            self.drop()
+            raise ConnectionLost(f"{self.host} has been silent for {silent:.0f} s.")
+        if silent > heartbeat and now - self._pinged > heartbeat:
+            self._pinged = now
+            self.say(m.Ping(number=1))
 
     def holds(self, digests: Iterable[str]) -> None:
         """Note blobs that the host holds now; the oldest ones are forgotten."""

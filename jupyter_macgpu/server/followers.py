@@ -12,7 +12,6 @@ import time
 from typing import TYPE_CHECKING
 
 from ..declined import refusal_of
-from ..link import Unheard
 from ..wire import messages as m
 from ..wire.errors import MacGPUError, TransportError
 from .board import News
@@ -201,10 +200,5 @@ def next_message(link: Link, timeout: float) -> m.Message | None:
     """Return the next message, or None; a host that says nothing at all is given up."""
     message = link.listen(timeout)
     if message is None:
-        silence = time.monotonic() - link.heard
-        if silence > SILENT:
-            link.drop()
-            raise Unheard(f"{link.host} says nothing.")
-        if silence > ASK and time.monotonic() - link.used > ASK:
-            link.say(m.Ping(number=0))
+        link.mind_the_silence(ASK, SILENT)
     return message
