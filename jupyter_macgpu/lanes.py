@@ -76,7 +76,10 @@ class Lanes:
             return
         number = int(hello.detail.get("client", 0))
         for _ in range(MOST):
-            threading.Thread(target=self._live, args=(number,), daemon=True).start()
+            work = threading.Thread(
+                target=self._live, args=(number,), name="macgpu-lane", daemon=True
+            )
+            work.start()
 
     def close(self) -> None:
         """Let the further channels go; they are closed as soon as their threads see it."""

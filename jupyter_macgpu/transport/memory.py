@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
+from ..wire.errors import TransportError
 from .sockets import SocketChannel
 
 if TYPE_CHECKING:
@@ -27,9 +28,22 @@ class MemoryTransport:
         self._serve = serve
 
     def open(self) -> SocketChannel:
-        """Open a channel and hand over its far end. See `base.Transport`."""
+        """Open a channel and hand over its far end. See `base.Transport`.
+
+        Raises
+        ------
+        TransportError
+            If nobody takes the far end; both ends are closed then.
+        """
         ours, theirs = socket.socketpair()
-        self._serve(theirs)
+        try:
+            self._serve(theirs)
+        except BaseException as error:
+            ours.close()
+            theirs.close()
+            if isinstance(error, OSError):
+                raise TransportError(f"Nobody answers at {self.name}: {error}") from error
+            raise
         return SocketChannel(ours, self.name)
 
     def close(self) -> None:

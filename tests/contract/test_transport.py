@@ -18,7 +18,12 @@ from jupyter_macgpu.transport.local import LocalTransport
 from jupyter_macgpu.transport.memory import MemoryTransport
 from jupyter_macgpu.wire import messages as m
 from jupyter_macgpu.wire.connection import MAX_NOISE
-from jupyter_macgpu.wire.errors import ConnectionLost, MacGPUError, RemoteProtocolError
+from jupyter_macgpu.wire.errors import (
+    ConnectionLost,
+    MacGPUError,
+    RemoteProtocolError,
+    TransportError,
+)
 from tests.faults import invariants, processes
 from tests.faults.away import desk_at
 from tests.faults.desk import Desk
@@ -44,7 +49,7 @@ def hand_over(far: socket.socket) -> None:
             answer = link.recv(1)
         except ConnectionError:
             return
-        assert answer == door.ACKNOWLEDGED
+        assert answer in (door.ACKNOWLEDGED, b"")
 
 
 def over_ssh(way: str, servers: Servers, home: Home, state: Path) -> Desk:
@@ -260,3 +265,22 @@ def test_a_far_end_that_hangs_up_is_an_error_and_not_a_hang() -> None:
     with pytest.raises(ConnectionLost):
         link.connect()
     assert len(opened) == 3, "it may have been a supervisor that was just leaving"
+
+
+def open_files() -> int:
+    return len(list(Path("/dev/fd").iterdir()))
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError("no socket"), TransportError("no door")])
+def test_who_finds_nobody_at_the_far_end_is_told_and_holds_no_socket(error: Exception) -> None:
+    ends: list[socket.socket] = []
+
+    def serve(far: socket.socket) -> None:
+        ends.append(far)
+        raise error
+
+    before = open_files()
+    with pytest.raises(TransportError):
+        Link(MemoryTransport(serve), "client", "contract.ipynb").connect()
+    assert [end.fileno() for end in ends] == [-1]
+    assert open_files() == before
