@@ -135,6 +135,25 @@ def test_interrupts_at_any_time_break_nothing(worker):
     assert worker.run("print('well')", reads=[]).text() == "well\n"
 
 
+def test_an_error_at_an_instruction_without_a_line_is_shown(worker):
+    """As where an interrupt is taken between two lines."""
+    ran = worker.run(
+        "def lineless():\n    1/0\n"
+        "code = lineless.__code__\n"
+        "nowhere = b'\\xff' * len(code.co_code)  # each says: eight instructions, no line\n"
+        "lineless.__code__ = code.replace(co_linetable=nowhere)\n"
+        "del code\n"
+        "try:\n    lineless()\n"
+        "except ZeroDivisionError as error:\n"
+        "    assert error.__traceback__.tb_next.tb_lineno is None\n"
+        "lineless()"
+    )
+    assert ran.finished["error"]["ename"] == "ZeroDivisionError"
+    (error,) = ran.of("error")
+    assert "lineless" in "".join(error["traceback"])
+    assert ran.text() + ran.text("stderr") == ""
+
+
 def test_an_interrupt_gets_through_while_the_pipe_is_full(worker):
     worker.start("while True:\n    print('x' * 1000)", reads=[])
     time.sleep(0.3)  # nobody reads: the pipe is full by now

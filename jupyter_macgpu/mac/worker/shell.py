@@ -7,6 +7,7 @@ import os
 import sys
 import warnings
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from IPython.core import page
@@ -20,7 +21,7 @@ from .display import Publisher, ResultHook
 from .gate import Gate, Steps
 
 if TYPE_CHECKING:
-    from types import CodeType, TracebackType
+    from types import CodeType
 
     from IPython.core.interactiveshell import ExecutionResult
 
@@ -270,7 +271,21 @@ def _hide_our_frames(error: BaseException, *, keep_first: bool) -> None:
 def _next_of_others(entry: TracebackType | None) -> TracebackType | None:
     while entry is not None and _is_ours(entry):
         entry = entry.tb_next
-    return entry
+    return entry if entry is None else _with_a_line(entry)
+
+
+def _with_a_line(entry: TracebackType) -> TracebackType:
+    """Return the entry, with the line before it where it has none: IPython formats no other.
+
+    Some instructions belong to no line, and an interrupt may be taken at any of them.
+    """
+    line: Any = entry.tb_lineno
+    if line is not None:
+        return entry
+    code = entry.tb_frame.f_code
+    before = [line for start, _, line in code.co_lines() if start <= entry.tb_lasti and line]
+    line = before[-1] if before else code.co_firstlineno
+    return TracebackType(entry.tb_next, entry.tb_frame, entry.tb_lasti, line)
 
 
 def _is_ours(entry: TracebackType) -> bool:
