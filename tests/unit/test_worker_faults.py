@@ -165,8 +165,12 @@ def test_an_interrupt_gets_through_while_the_pipe_is_full(worker):
 
 
 def test_a_new_supervisor_goes_on_where_the_old_one_was(worker):
+    taken_over = worker.folder / "taken over"
     captured = worker.start(
-        "for i in range(2000):\n    print(i)\n    if i % 100 == 0: display(i)", reads=[]
+        "import os, time\n"
+        "for i in range(2000):\n    print(i)\n    if i % 100 == 0: display(i)\n"
+        f"    while i == 1500 and not os.path.exists({os.fspath(taken_over)!r}): time.sleep(0.01)",
+        reads=[],
     )
     seen, shown = b"", []
     first = worker.supervisor
@@ -181,6 +185,7 @@ def test_a_new_supervisor_goes_on_where_the_old_one_was(worker):
         worker.folder, noted=shown[-1].mark, merger=_salvaging(first)
     )
     assert second.hello["run"] == worker.current
+    taken_over.touch()
     ran = worker.finish()
     seen += "".join(o["text"] for o in ran.of("stream")).encode()
     assert seen.split() == [str(i).encode() for i in range(2000)]

@@ -59,6 +59,7 @@ class Supervisor:
         self.sock.connect(os.fspath(folder / "socket"))
         _, self.fds, _, _ = socket.recv_fds(self.sock, 1, 2)
         self.connection = Connection("supervisor", "worker")
+        self._unsent = bytearray()
         self.say(m.Hello(role="supervisor", detail={"noted": noted}))
         self.said: list[m.Message] = []
         while not self.said:
@@ -72,7 +73,13 @@ class Supervisor:
                 self.merger.event(message)
 
     def say(self, message: m.Message) -> None:
-        self.sock.sendall(self.connection.send(message))
+        self._unsent += self.connection.send(message)
+        self._send()
+
+    def _send(self) -> None:
+        # What the worker does not take now waits: it may be in a full pipe, which is ours to read.
+        while self._unsent and select.select([], [self.sock], [], 0)[1]:
+            del self._unsent[: self.sock.send(self._unsent)]
 
     def _hear(self) -> None:
         data = self.sock.recv(1 << 20)
@@ -85,7 +92,9 @@ class Supervisor:
     def listen(self, seconds: float = PATIENCE) -> list[Written | m.Event | m.Message]:
         """Wait for anything, and return what is next in order."""
         stdout, stderr = self.fds
-        ready, _, _ = select.select([self.sock, stdout, stderr], [], [], seconds)
+        unsent = [self.sock] if self._unsent else []
+        ready, _, _ = select.select([self.sock, stdout, stderr], unsent, [], seconds)
+        self._send()
         for fd, name in ((stdout, "stdout"), (stderr, "stderr")):
             if fd in ready:
                 self.merger.feed(name, os.read(fd, 1 << 16))
