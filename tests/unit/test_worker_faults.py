@@ -365,15 +365,16 @@ def test_a_pool_of_forked_processes(worker):
 
 def test_a_users_own_signal_handler_may_print_and_display(worker):
     ran = worker.run(
-        "import signal, time\n"
+        "import signal\n"
+        "n = ticks = 0\n"
         "def tick(*_):\n"
+        "    global ticks\n"
+        "    ticks += 1\n"
         "    print('tick')\n"
         "    display('tock')\n"
         "before = signal.signal(signal.SIGALRM, tick)\n"
         "signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)\n"
-        "until = time.monotonic() + 0.5\n"
-        "n = 0\n"
-        "while time.monotonic() < until:\n"
+        "while ticks < 200:\n"
         "    print('line', n)\n"
         "    n += 1\n"
         "signal.setitimer(signal.ITIMER_REAL, 0)\n"
@@ -382,8 +383,31 @@ def test_a_users_own_signal_handler_may_print_and_display(worker):
     )
     assert ran.status == "ok", ran.finished
     lines = [line for line in ran.text().splitlines() if line != "tick"]
-    assert ran.text().count("tick") == len(ran.of("display_data")) > 10
+    assert ran.text().count("tick") == len(ran.of("display_data")) == worker.namespace["ticks"]
     assert len("".join(lines).split("line")) - 1 == worker.namespace["n"]
+
+
+def test_a_signal_handler_may_print_while_its_print_is_written(worker):
+    """As often as it likes: what it adds in the middle of a write waits in a row, not in a pile."""
+    ran = worker.run(
+        "import signal, sys\n"
+        "class Loud(str):\n"
+        "    def __contains__(self, part):  # asked in the middle of a write\n"
+        "        signal.raise_signal(signal.SIGALRM)\n"
+        "        return str.__contains__(self, part)\n"
+        "left = 3000\n"
+        "def ring(*_):\n"
+        "    global left\n"
+        "    if left:\n"
+        "        left -= 1\n"
+        "        sys.stdout.write(Loud('again\\n'))\n"
+        "before = signal.signal(signal.SIGALRM, ring)\n"
+        "sys.stdout.write(Loud('first\\n'))\n"
+        "signal.signal(signal.SIGALRM, signal.SIG_DFL)\n"
+        "del before"
+    )
+    assert ran.status == "ok", ran.finished
+    assert ran.text().splitlines() == ["first", *["again"] * 3000]
 
 
 def test_redirected_descriptors_are_the_cells_own_affair(worker):

@@ -105,6 +105,7 @@ class Outlet:
         self.lock = threading.RLock()
         self.busy = False
         self.later: deque[Callable[[], object]] = deque()
+        self._catching_up = False
         self.forked = False
         self.pipes = (Pipe(1), Pipe(2))
         self._link = link
@@ -182,8 +183,14 @@ class Outlet:
 
     def catch_up(self) -> None:
         """Do what a signal handler asked for while we were busy. The caller holds the lock."""
-        while self.later:
-            self.later.popleft()()
+        if self._catching_up:  # what came meanwhile is next in the row
+            return
+        self._catching_up = True
+        try:
+            while self.later:
+                self.later.popleft()()
+        finally:
+            self._catching_up = False
 
     def tick(self) -> None:
         """Write what was printed without a newline, soon after it was. A thread's whole life."""
