@@ -8,11 +8,15 @@ sum of larger ones. Where all of the reference is zero the difference itself cou
 Rule 2: all else is exact: whole numbers, truth values, texts, shapes, where NaN and infinity are.
 
 Rule 3: what is neither a number nor holds any is left out, and named.
+
+Rule 4: a text that names a device, `mps` here and `cpu` there, says where it was computed and not
+what: it is passed over.
 """
 
 from __future__ import annotations
 
 import math
+import re
 import sys
 import types
 from collections.abc import Mapping
@@ -32,6 +36,7 @@ _DEPTH, _MOST = 30, 100_000
 #: Values that are compared as they are.
 _EXACT = (str, bytes, bool, int, type(None))
 _CODE = (type, types.ModuleType)
+_DEVICE = re.compile(r"(cpu|gpu|mps|cuda)(:\d+)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +117,8 @@ class Comparison:
         elif _is_floating(ours, reference):
             self.compared += 1
             self._note(path, compare_numbers(ours, reference, self.tolerance))
+        elif _name_devices(ours, reference):
+            return
         elif isinstance(ours, _EXACT) and isinstance(reference, _EXACT):
             self.compared += 1
             if ours != reference:
@@ -341,6 +348,11 @@ def _is_floating(ours: object, reference: object) -> bool:
     both = (ours, reference)
     numbers = all(isinstance(each, (int, float, complex)) for each in both)
     return numbers and any(isinstance(each, (float, complex)) for each in both)
+
+
+def _name_devices(ours: object, reference: object) -> bool:
+    both = (ours, reference)
+    return all(isinstance(each, str) and _DEVICE.fullmatch(each) for each in both)
 
 
 def _key(key: object, number: int) -> str:

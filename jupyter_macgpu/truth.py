@@ -181,7 +181,7 @@ def verdict(comparison: Comparison, result: Result, reference: Reference) -> Ite
         more = [each.path for each in beyond[1 : 1 + _NAMED]]
         others = f"; {len(beyond)} values differ, also {', '.join(more)}" if more else ""
         yield f"warning: not as on {where}: {_said(beyond[0])}{others}"
-        yield _advice({*first["drew"], *second["drew"]})
+        yield _advice(first["drew"], second["drew"])
     if comparison.left_out:
         rest = len(comparison.left_out) - _NAMED
         named = ", ".join(comparison.left_out[:_NAMED])
@@ -206,9 +206,13 @@ def checked(summary: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "told": bool(told),
         "gpu": told.get("gpu") is True,
-        "drew": [str(name)[:20] for name in drew[:10]] if isinstance(drew, list) else [],
+        "drew": _short_texts(drew) if isinstance(drew, dict) else {},
         "torch": torch[:40] if isinstance(torch, str) else None,
     }
+
+
+def _short_texts(said: Mapping[object, object]) -> dict[str, str]:
+    return {str(name)[:20]: str(text)[:20] for name, text in list(said.items())[:10]}
 
 
 def _names(
@@ -241,12 +245,19 @@ def _said(difference: Difference) -> str:
     return f"{difference.path}: {difference.text}{size}{allowed}"
 
 
-def _advice(drew: set[str]) -> str:
+def _advice(first: Mapping[str, str], second: Mapping[str, str]) -> str:
     keep = "the variables here are those of the first run. "
+    drew = {*first, *second}
+    apart = {name for name in drew if first.get(name) != second.get(name)}
+    if apart:
+        return keep + (
+            f"The cell uses random numbers ({', '.join(sorted(apart))}), and these differ by "
+            "device and by process: set a seed in the cell, draw on the CPU, and compare again"
+        )
     if drew:
         return keep + (
-            f"The cell uses random numbers ({', '.join(sorted(drew))}), and these differ by device "
-            "and by process: set a seed in the cell, draw on the CPU, and compare again"
+            "Random numbers that were drawn on the CPU were the same in both runs. If the cell "
+            "draws some on the GPU or measures times, that may be all. Else take the CPU's: --cpu"
         )
     return keep + (
         "If the cell draws random numbers or measures times, that may be all: set a seed in it "

@@ -107,6 +107,19 @@ def test_random_numbers_are_named_as_the_reason(book):
     assert "verified: 1 value equal" in ran.text
 
 
+def test_a_seed_takes_random_numbers_out_of_the_reasons(book):
+    ran = book.run(
+        "%%macgpu --verify cpu -o w,device\n"
+        f"{TWICE.replace('MARK', repr('s'))}\n"
+        "torch.manual_seed(1); w = torch.rand(3) + (not second)\n"
+        "device = 'cpu' if second else 'mps'"
+    ).error_is(None)
+    assert "warning: not as on the CPU of this-machine" in ran.text
+    assert "w[" in ran.text
+    assert "device:" not in ran.text
+    assert "drawn on the CPU were the same in both runs" in ran.text
+
+
 def test_without_a_gpu_it_says_that_this_says_little(book):
     ran = book.run("%%macgpu --verify cpu\ny = x + 1; device").error_is(None)
     assert "no GPU was used on this-machine either" in ran.text

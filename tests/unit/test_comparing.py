@@ -108,6 +108,14 @@ def test_whole_numbers_texts_and_shapes_are_exact_whatever_is_allowed():
     assert not agree({1, 2}, {1, 3})
 
 
+def test_the_name_of_a_device_says_where_and_not_what():
+    for ours in ("mps", "mps:0", "cuda:1", "gpu"):
+        assert compared(ours, "cpu").compared == 0
+        assert agree(ours, "cpu")
+    assert not agree("mps2", "cpu")
+    assert not agree("mps", "the cpu")
+
+
 def test_a_tolerance_of_ones_own_counts_for_all_floating_numbers():
     ours, reference = rounded(100, 0.01)
     for kind in (torch.float32, torch.float16):

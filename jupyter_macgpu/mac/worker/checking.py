@@ -6,6 +6,7 @@ Runs on the Mac. Only Python and `wire` may be imported here, and what a cell im
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib.util
 import random
 import sys
@@ -61,14 +62,16 @@ class Check:
     def told(self) -> dict[str, Any]:
         """Return what is said of the run in its summary; nothing where it is not compared.
 
-        ``gpu`` is whether this process has used a GPU, ``drew`` the packages whose random numbers
-        were drawn or seeded, ``torch`` the version of PyTorch if it has MPS here.
+        ``gpu`` is whether this process has used a GPU, ``drew`` holds the packages whose random
+        numbers were drawn or seeded, with a digest of where their generators on the processor
+        stand since, ``torch`` the version of PyTorch if it has MPS here.
         """
         return {"check": self._told} if self._told else {}
 
-    def _tell(self, before: dict[str, Any], *, gpu: bool) -> None:
+    def _tell(self, before: dict[str, list[bytes]], *, gpu: bool) -> None:
         now = _generators()
-        drew = sorted(name for name in now if name in before and now[name] != before[name])
+        moved = sorted(name for name in now if name in before and now[name] != before[name])
+        drew = {name: _digest(now[name][0]) for name in moved}
         torch = sys.modules.get("torch")
         has_mps = torch is not None and torch.backends.mps.is_available()
         version = str(torch.__version__) if torch is not None and has_mps else None
@@ -89,18 +92,25 @@ def import_named(cell: Cell, packages: Mapping[str, str]) -> None:
             importlib.import_module(module)
 
 
-def _generators() -> dict[str, Any]:
-    """Return the states of the generators of this process, by package."""
-    states: dict[str, Any] = {"random": random.getstate()}
+def _generators() -> dict[str, list[bytes]]:
+    """Return the states of the generators of this process, by package; those of a GPU come last.
+
+    MLX has one for both.
+    """
+    states = {"random": [repr(random.getstate()).encode()]}
     numpy, torch, mlx = map(sys.modules.get, ("numpy.random", "torch", "mlx.core"))
     if numpy is not None:
         kind, keys, *rest = numpy.get_state()
-        states["numpy"] = (kind, keys.tobytes(), *rest)
+        states["numpy"] = [keys.tobytes() + repr((kind, *rest)).encode()]
     if torch is not None:
         states["torch"] = [bytes(state.untyped_storage()) for state in _of_torch(torch)]
     if mlx is not None:
         states["mlx"] = [bytes(memoryview(state)) for state in mlx.random.state]
     return states
+
+
+def _digest(state: bytes) -> str:
+    return hashlib.sha256(state).hexdigest()[:16]
 
 
 def _of_torch(torch: Any) -> Iterator[Any]:
