@@ -30,7 +30,7 @@ NPM    := PATH="$$PWD/$(VENV)/bin:$$PATH" npm --prefix labextension
 LAB_TESTS := { $(NPM) run --silent lint && $(NPM) test --silent; }
 LABEXT := $(VENV)/share/jupyter/labextensions/jupyter-macgpu
 
-.PHONY: demo test ui-tests labextension lab-tests lint fuzz seeded-bugs soak bench lab lock clean
+.PHONY: demo test ui-tests pictures labextension lab-tests lint fuzz seeded-bugs soak bench lab lock clean
 
 demo: $(STAMPS)/demo
 	$(VENV)/bin/macgpu demo
@@ -45,6 +45,11 @@ test: $(STAMPS)/test $(STAMPS)/apt $(if $(strip $(ARGS)),,$(STAMPS)/ui $(STAMPS)
 # In Chromium, or what CHROMIUM names: make ui-tests ARGS="-k figure".
 ui-tests: $(STAMPS)/ui $(STAMPS)/apt labextension
 	$(UI_TESTS) $(ARGS)
+
+# The pictures of notebooks/scheduling.ipynb, taken anew from the panel as it is.
+pictures: ARGS := -k pictures
+pictures: ui-tests
+	cp ui-tests/screenshots/scheduling-*.png notebooks/
 
 # Builds the browser's half where its sources have changed, and links it to where JupyterLab looks.
 labextension: $(STAMPS)/labextension

@@ -119,8 +119,13 @@ def find_run(pool: Pool, wanted: str) -> KnownRun:
 
 
 def _newest(runs: Sequence[KnownRun]) -> KnownRun:
-    """Return the newest run: a host lists its own in their order, hosts differ in their clocks."""
-    of_hosts = {known.session.host.name: known for known in runs}
+    """Return the newest run: a host lists its own in their order, hosts differ in their clocks.
+
+    One that was moved is what it became, if that is among them.
+    """
+    ids = {known.run for known in runs}
+    left = [known for known in runs if known.shown()["moved"].get("run") not in ids]
+    of_hosts = {known.session.host.name: known for known in left}
     return min(of_hosts.values(), key=_begun)
 
 

@@ -10,7 +10,7 @@ from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 #: Those that another file runs, to look at what they show.
-ELSEWHERE = {"fleet", "jobs"}
+ELSEWHERE = {"fleet", "jobs", "scheduling"}
 
 
 @pytest.mark.parametrize(

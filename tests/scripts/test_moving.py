@@ -53,6 +53,7 @@ def test_a_run_that_waits_is_moved_with_its_inputs_and_runs_once(
     assert run.state == "queued"
     said = json.loads(book.run("%macgpu move goes b --json").error_is(None).text)
     assert said["host"] == "b"
+    assert [find_run(pool(book), each).run for each in ("goes", "last")] == [said["run"]] * 2
     assert run.result(30) == 6
     assert run.host == "b"
     run.bind()
