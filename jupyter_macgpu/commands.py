@@ -111,17 +111,17 @@ def _status(extension: Extension, command: Command) -> None:
 
 def _describe(extension: Extension, command: Command) -> None:
     data = overview.describe(extension.pool, command.arguments[0])
-    _answer(extension, command, data, overview.described(data))
+    _answer(extension, command, data, overview.described(data), overview.described_page(data))
 
 
 def _where(extension: Extension, command: Command) -> None:
     data = overview.where(extension.pool, command.cell or CellOptions())
-    _answer(extension, command, data, overview.ranked(data))
+    _answer(extension, command, data, overview.ranked(data), overview.ranked_page(data))
 
 
 def _why(extension: Extension, command: Command) -> None:
     data = overview.why(extension.pool, command.arguments[0])
-    _answer(extension, command, data, overview.ranked(data))
+    _answer(extension, command, data, overview.ranked(data), overview.ranked_page(data))
 
 
 def _report(extension: Extension, command: Command) -> object:
@@ -266,7 +266,7 @@ def _doctor(extension: Extension, command: Command) -> None:
     found = {host.name: list(doctor.examine(pool, host)) for host in hosts}
     lines = [text for name, checks in found.items() for text in (name, *map(doctor.line, checks))]
     data = {name: doctor.rows(checks) for name, checks in found.items()}
-    _answer(extension, command, data, "\n".join(lines))
+    _answer(extension, command, data, "\n".join(lines), doctor.page(found))
 
 
 def _config(extension: Extension, command: Command) -> None:

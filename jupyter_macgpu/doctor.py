@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from . import __version__, findings
 from .findings import Check
 from .scouting import glance
+from .tables import page_lines, page_table
 from .trial import value_of
 from .wire import messages as m
 from .wire.errors import MacGPUError
@@ -87,6 +88,19 @@ def examine(pool: Pool, host: Host) -> Iterator[Check]:
 def rows(checks: list[Check]) -> list[dict[str, Any]]:
     """Return checks as JSON has them."""
     return [asdict(check) for check in checks]
+
+
+def page(found: Mapping[str, Sequence[Check]]) -> str:
+    """Return the checks of hosts as a page, a table for each host; no text in it is HTML."""
+    tables = []
+    for host, checks in found.items():
+        lines = [
+            {"state": each.state, "check": each.name, "found": each.detail, "next": each.mend}
+            for each in checks
+        ]
+        columns = ("state", "check", "found", *(["next"] if any(c.mend for c in checks) else []))
+        tables.append(page_lines(host) + page_table(lines, columns))
+    return "".join(tables)
 
 
 def line(check: Check) -> str:

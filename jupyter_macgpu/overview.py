@@ -10,8 +10,9 @@ from .fleet.hosts import select
 from .fleet.status import shown_state
 from .lengths import past_of
 from .placement import ROWS, rows_of, wish_of
-from .scheduling.explain import Row, table
+from .scheduling.explain import COLUMNS, Row, cells, table
 from .scheduling.status import State
+from .tables import page_lines, page_pairs, page_table
 from .wire.errors import MacGPUError, PlacementError
 from .wire.plain import plain_line, plain_values
 from .wire.telemetry import to_json
@@ -118,9 +119,21 @@ def describe(pool: Pool, name: str) -> dict[str, Any]:
 
 def described(data: Mapping[str, Any]) -> str:
     """Return a description as text: a line for each thing that is known."""
-    title = _name(str(data["host"]), data["labels"])
-    lines = [f"{key}: {value}" for key, value in _flat("", data) if key != "host"]
-    return "\n".join([title, *(f"  {plain_line(line)}" for line in lines)])
+    lines = [plain_line(f"{key}: {value}") for key, value in _facts(data)]
+    return "\n".join([_title(data), *(f"  {line}" for line in lines)])
+
+
+def described_page(data: Mapping[str, Any]) -> str:
+    """Return a description as a page: a table for each part of it; no text in it is HTML."""
+    parts: dict[str, list[tuple[str, object]]] = {"": []}
+    for key, value in _facts(data):
+        part, _, name = key.partition(".")
+        if part == "telemetry":
+            deeper, _, name = name.partition(".")
+            part = f"{part}: {deeper}"
+        parts.setdefault(part if name else "", []).append((name or key, value))
+    tables = (page_lines(part) + page_pairs(pairs) for part, pairs in parts.items())
+    return page_lines(_title(data)) + "".join(tables)
 
 
 def where(pool: Pool, options: CellOptions) -> dict[str, Any]:
@@ -177,15 +190,28 @@ def why(pool: Pool, wanted: str) -> dict[str, Any]:
 
 def ranked(data: Mapping[str, Any]) -> str:
     """Return what `where` or `why` found as text."""
+    head, rows, notes = _ranked(data)
+    return "\n".join([head, table(rows), *notes]) if rows else head
+
+
+def ranked_page(data: Mapping[str, Any]) -> str:
+    """Return what `where` or `why` found as a page; no text in it is HTML."""
+    head, rows, notes = _ranked(data)
+    if not rows:
+        return page_lines(head)
+    return page_lines(head) + page_table(cells(rows), COLUMNS) + page_lines(*notes)
+
+
+def _ranked(data: Mapping[str, Any]) -> tuple[str, list[Row], list[str]]:
+    """Return what stands above a ranking, its rows, and the lines below."""
     who = f"run {data['run'][:8]} went to" if "run" in data else "would run on"
-    head = f"{who} {data['host']}: {data['reason']}" if data["host"] else data["reason"]
+    head = f"{who} {data['host']}: {data['reason']}" if data["host"] else str(data["reason"])
     rows = data["rows"]
-    more = f"\nthe best {ROWS} hosts" if "run" in data and len(rows) == ROWS else ""
-    measured = [f"{name}: {text}" for name, text in data.get("speeds", {}).items()]
-    past = past_of(data.get("length"))
-    expected = [] if past is None else [past.text()]
-    notes = "".join(f"\n{line}" for line in (*expected, *measured))
-    return f"{head}\n{table(rows)}{more}{notes}" if rows else str(head)
+    notes = [f"the best {ROWS} hosts"] if "run" in data and len(rows) == ROWS else []
+    if (past := past_of(data.get("length"))) is not None:
+        notes.append(past.text())
+    notes += [f"{name}: {text}" for name, text in data.get("speeds", {}).items()]
+    return head, rows, notes
 
 
 def speed_text(status: HostStatus, said: Mapping[str, Any]) -> str:
@@ -292,6 +318,14 @@ def _rows(raw: list[Any]) -> Iterator[Row]:
             )
         except (KeyError, TypeError, ValueError, AttributeError):
             continue
+
+
+def _title(data: Mapping[str, Any]) -> str:
+    return _name(str(data["host"]), data["labels"])
+
+
+def _facts(data: Mapping[str, Any]) -> list[tuple[str, object]]:
+    return [(key, value) for key, value in _flat("", data) if key != "host"]
 
 
 def _name(name: str, labels: Mapping[str, str]) -> str:

@@ -6,13 +6,12 @@ nobody could measure is None and is not shown.
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .standing import span
-from .tables import NO_FORMULAS
+from .tables import page_pairs
 from .wire.plain import plain_line
 from .wire.usage import KEY, Usage, from_json
 from .wire.values.remote import format_size
@@ -116,12 +115,7 @@ class Report:
         printer.text(str(self))
 
     def _repr_html_(self) -> str:
-        cells = "".join(
-            f"<tr><th style='text-align:left'>{html.escape(name)}</th>"
-            f"<td style='text-align:left'>{html.escape(text)}</td></tr>"
-            for name, text in self.rows()
-        )
-        return f"<table {NO_FORMULAS}>{cells}</table>"
+        return page_pairs(self.rows())
 
 
 def report_of(

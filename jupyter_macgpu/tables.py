@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 from .wire.plain import plain_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 #: On an element of a page: front ends do not take what stands between two dollars for a formula.
 NO_FORMULAS = 'class="mathjax_ignore tex2jax_ignore"'
 #: A number as these tables have it, with what it counts.
 _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?(?: ?(?:%|s|min|h|d|[KMGT]?i?B))?")
+#: A word of HTML that would make a column of a narrow page too wide, and what it is broken into.
+_LONG = re.compile(r"(?:&[#\w]+;|[^\s&]){17,}")
+_PARTS = re.compile(r"(?:&[#\w]+;|[^\s&]){1,8}")
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty: str) -> str:
@@ -43,9 +46,28 @@ def page_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str
     return f"<table {NO_FORMULAS}><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
+def page_pairs(pairs: Iterable[tuple[str, object]]) -> str:
+    """Return names and values as a table of a page, a line each; no text in it is HTML."""
+    lines = "".join(
+        f"<tr>{_cell('th', _text(name), 'left')}{_cell('td', _text(value), 'left')}</tr>"
+        for name, value in pairs
+    )
+    return f"<table {NO_FORMULAS}><tbody>{lines}</tbody></table>"
+
+
+def page_lines(*lines: str) -> str:
+    """Return lines of text as lines of a page, without those that are empty."""
+    texts = (html.escape(plain_line(line)) for line in lines if line)
+    return "".join(f"<div {NO_FORMULAS}>{text}</div>" for text in texts)
+
+
 def _cell(tag: str, text: str, side: str) -> str:
     # Front ends put text to the right, and leave only this style to pages of others.
-    return f'<{tag} style="text-align:{side}">{html.escape(text)}</{tag}>'
+    return f'<{tag} style="text-align:{side}">{_LONG.sub(_breakable, html.escape(text))}</{tag}>'
+
+
+def _breakable(word: re.Match[str]) -> str:
+    return "<wbr>".join(_PARTS.findall(word[0]))
 
 
 def _side(texts: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from unittest.mock import patch
 from IPython.core.getipython import get_ipython
 from IPython.display import display
 
-from jupyter_macgpu import commands, overview
+from jupyter_macgpu import commands, doctor, overview
 from jupyter_macgpu.job import Run
 from jupyter_macgpu.report import Report
 from jupyter_macgpu.statusline import StatusLine
@@ -43,14 +43,20 @@ def lists() -> None:
         ("runs", "list_runs"),
         ("verify", "verify"),
     ):
-        _verb(line, commands, name, lambda told: [spoiled(told[-1], word) for word in WORDS])
+        _verb(line, commands, name, _of_each_word)
+    _verb("doctor", doctor, "examine", _of_each_word)
 
 
 def texts(host: str) -> None:
     """Carry out the verbs that say something, with a row or a line for each word."""
-    for line, name in (("where", "where"), (f"describe {host}", "describe")):
+    for line, name in (("where", "where"), (f"describe {host}", "describe"), ("why last", "why")):
         for word in WORDS:
             _verb(line, overview, name, lambda told, word=word: spoiled(told, word))
+
+
+def _of_each_word(told: list[Any]) -> list[Any]:
+    """Return what was found last once for each word, with every text of it that word."""
+    return [spoiled(told[-1], word) for word in WORDS]
 
 
 def _verb(line: str, module: Any, name: str, change: Callable[[Any], Any]) -> None:

@@ -19,7 +19,7 @@ TRAP = """() => {
     window.hostile = () => { window.executions += 1; };
 }"""
 #: Elements that the product and the front end make of text.
-EXPECTED = set("a code div pre span table tbody td th thead tr".split())
+EXPECTED = set("a code div pre span table tbody td th thead tr wbr".split())
 ELEMENTS = """area => [...area.querySelectorAll('.jp-OutputArea-output *')]
     .map(each => each.localName)"""
 #: Front ends make links of addresses and of paths in tracebacks.

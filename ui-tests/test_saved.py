@@ -19,8 +19,16 @@ CELLS = [
     "%macgpu report night",
     "%macgpu where",
     "%%macgpu --on sim-m4\nraise ValueError('no such <b>layer</b>')",
+    "%macgpu why night",
+    "%macgpu describe sim-m4",
+    "%macgpu doctor sim-m4",
 ]
-LINE, NIGHT, SWEEP, STATUS, RUNS, REPORT, FAILED = 1, 3, 5, 6, 7, 8, 10
+LINE, NIGHT, SWEEP, STATUS, RUNS, REPORT, WHERE, FAILED, WHY, HOST, DOCTOR = 1, 3, *range(5, 14)
+#: Width of a page in which little of a notebook has room.
+NARROW = 760
+#: Tables that are wider than the place for them.
+WIDER = """area => [...area.querySelectorAll('table')]
+    .filter(each => each.offsetWidth > each.closest('.jp-OutputArea-output').clientWidth).length"""
 
 
 def texts(book: Book) -> list[str]:
@@ -48,12 +56,25 @@ def test_what_is_shown_reads_well_alive_and_saved(front: Front, on_macs: str) ->
     assert [row[1] for row in rows(book, STATUS)] == ["state", "ready", "ready", "ready"]
     assert "night" in [row[1] for row in rows(book, RUNS)]
     assert ["ended", "ok"] in rows(book, REPORT)
+    assert rows(book, WHERE)[0] == rows(book, WHY)[0] == ["place", "host", "points", "why"]
+    assert len(rows(book, WHERE)) == 4
+    expect(book.output(HOST)).to_contain_text("telemetry: memory")
+    assert ["ok", "interpreter"] in [row[:2] for row in rows(book, DOCTOR)]
     expect(book.output(FAILED)).to_contain_text("ValueError: no such <b>layer</b>")
     for theme in ("dark", "light"):
         book.theme(theme)
         assert book.violations() == []
         book.cell(RUNS).scroll_into_view_if_needed()
         book.screenshot(f"shown-{theme}-{front.app}")
+        for name, number in (("where", WHERE), ("describe", HOST), ("doctor", DOCTOR)):
+            book.screenshot(f"{name}-{theme}-{front.app}", of=book.output(number))
+    wide = book.page.viewport_size
+    assert wide is not None
+    book.page.set_viewport_size({"width": NARROW, "height": wide["height"]})
+    for name, number in (("where", WHERE), ("describe", HOST), ("doctor", DOCTOR)):
+        book.screenshot(f"{name}-narrow-{front.app}", of=book.output(number))
+        assert book.output(number).evaluate(WIDER) == 0
+    book.page.set_viewport_size(wide)
     book.save()
     before = texts(book)
     for trusted in (True, False):

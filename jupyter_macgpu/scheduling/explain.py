@@ -10,6 +10,8 @@ from .terms import Term, Value
 
 #: Terms that move a host by less than this are left out of a table.
 NOTABLE = 0.05
+#: What a table of a ranking says of each host.
+COLUMNS = ("place", "host", "points", "why")
 
 
 class TermRow(TypedDict):
@@ -61,20 +63,30 @@ def summary(candidate: Candidate, limit: int = 2) -> str:
     return "; ".join(text_of(term) for term in notable[:limit]) or "nothing speaks against it"
 
 
-def table(rows: Sequence[Row]) -> str:
-    """Return rows as a table of plain text, a line for each host and one above.
+def cells(rows: Sequence[Row]) -> list[dict[str, str]]:
+    """Return rows as texts under `COLUMNS`.
 
     The points of each notable term stand behind its text; a dash is a host that cannot take the
     cell.
     """
-    cells = [("", "host", "points", "why")]
-    for row in rows:
-        score = "-" if row["score"] is None else f"{row['score']:.1f}"
-        cells.append((str(row["place"] or "-"), _plain(row["host"]), score, _why(row)))
-    widths = [max(len(line[i]) for line in cells) for i in range(3)]
+    return [
+        {
+            "place": str(row["place"] or "-"),
+            "host": _plain(row["host"]),
+            "points": "-" if row["score"] is None else f"{row['score']:.1f}",
+            "why": _why(row),
+        }
+        for row in rows
+    ]
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Return rows as a table of plain text, a line for each host and one above."""
+    lines = [("", *COLUMNS[1:]), *(tuple(line.values()) for line in cells(rows))]
+    widths = [max(len(line[i]) for line in lines) for i in range(3)]
     return "\n".join(
         f"{place:>{widths[0]}}  {host:<{widths[1]}}  {score:>{widths[2]}}  {why}".rstrip()
-        for place, host, score, why in cells
+        for place, host, score, why in lines
     )
 
 

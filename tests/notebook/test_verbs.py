@@ -30,16 +30,26 @@ def test_status_shows_the_host_and_its_slots(book):
 
 
 @pytest.mark.parametrize(
-    ("line", "of"), [("status", "this-machine"), ("verify", "this-machine"), ("runs", "listed")]
+    ("line", "of"),
+    [
+        ("status", "this-machine"),
+        ("verify", "this-machine"),
+        ("runs", "listed"),
+        ("where", "would run on this-machine"),
+        ("why last", "went to this-machine"),
+        ("describe this-machine", "state"),
+        ("doctor", "interpreter"),
+    ],
 )
-def test_a_list_is_a_table_of_a_page_where_one_is_shown(book, line, of):
+def test_what_is_found_is_a_table_of_a_page_where_one_is_shown(book, line, of):
     book.run("%%macgpu --as listed\n1").error_is(None)
     with capture_output() as shown:
         book.shell.run_cell(f"%macgpu {line}")
     (output,) = shown.outputs
-    assert output.data["text/html"].startswith("<table ")
+    assert "<table " in output.data["text/html"]
     assert of in output.data["text/html"]
     assert "<table" not in output.data["text/plain"]
+    assert of in output.data["text/plain"]
 
 
 def test_help_has_all_options_and_verbs_on_one_screen(book):
