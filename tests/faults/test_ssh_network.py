@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import paramiko
 import pytest
 
 from jupyter_macgpu.wire.errors import ConnectionLost
@@ -97,6 +98,28 @@ def test_f06_f07_a_line_that_falls_silent(
     hole = Meanwhile(some_output(desk), lambda: away.relay.blackhole(*directions))
     told = desk.run(cell.source)
     hole.done()
+    whole_and_once(cell, told)
+    assert reconnected(told)
+
+
+def test_f06_a_line_that_falls_silent_while_a_command_is_asked_for(
+    away: Away, tmp_path: Path, impatient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The host has opened the channel, and its answer to the command never comes."""
+    cell, desk, relay = flood(tmp_path), away.desk, away.relay
+    desk.run("pass")
+    ask, holes = paramiko.Channel.exec_command, [relay.blackhole]
+
+    def ask_in_vain(channel: paramiko.Channel, command: str) -> None:
+        while holes:
+            assert holes.pop()()
+        ask(channel, command)
+
+    monkeypatch.setattr(paramiko.Channel, "exec_command", ask_in_vain)
+    cut = Meanwhile(some_output(desk), relay.reset)
+    told = desk.run(cell.source)
+    cut.done()
+    assert not holes
     whole_and_once(cell, told)
     assert reconnected(told)
 

@@ -7,6 +7,7 @@ import logging
 import random
 import select
 import socket
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -167,6 +168,7 @@ class SshConnection:
             # Not fabric's own way: that connects again where the connection is over.
             channel: paramiko.Channel = transport.open_session()
             channel.settimeout(STEP)
+            channel.event = _Answer()
             channel.exec_command(command)
         except paramiko.ChannelException as error:
             raise NoChannel(
@@ -248,6 +250,22 @@ def _socket(connection: SshConnection, route: Route) -> socket.socket | paramiko
         link.close()
         raise
     return link
+
+
+class _Answer(threading.Event):
+    """A host's answer to a command, for which paramiko waits without a bound."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Return True when it is there.
+
+        Raises
+        ------
+        TimeoutError
+            If it has not come within `STEP` seconds.
+        """
+        if not super().wait(STEP if timeout is None else timeout):
+            raise TimeoutError(f"no answer to a command within {STEP:g} s")
+        return True
 
 
 class _Prompt(paramiko.Transport):
