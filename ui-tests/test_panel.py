@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from book import Book, Front
+from book import LOAD, Book, Front
 from panel import LONG, Panel, is_name
 from playwright.sync_api import expect
 
@@ -40,7 +40,7 @@ def test_each_mac_has_a_card_that_anybody_can_read(fleet: Front) -> None:
     for name in MACS:
         expect(panel.mac(name, "ready")).to_be_visible(timeout=LONG)
         expect(panel.mac(name)).to_contain_text("simulated")
-        expect(panel.mac(name)).to_contain_text(" GB of ")
+        expect(panel.mac(name)).to_contain_text(" GiB of ")
     for theme in ("light", "dark"):
         book.theme(theme)
         assert wrong(book) == []
@@ -108,6 +108,26 @@ def test_what_a_run_shows_while_the_tab_is_closed_stands_in_its_cell(fleet: Fron
     assert again.page.evaluate(
         "window.jupyterapp.shell.currentWidget.content.widgets[0].model.sharedModel.getSource()"
     ) == steps(6)
+
+
+def test_what_lives_on_a_mac_is_listed_with_its_memory(fleet_lab: Front) -> None:
+    leaves = "import numpy\nleft = (n for n in range(9))\nlarge = numpy.ones(2**18)"
+    book = fleet_lab.open([LOAD, "%macgpu config return=1KiB", f"%%macgpu --on sim-m4\n{leaves}"])
+    panel = Panel(book)
+    expect(panel.mac("sim-m4", "ready")).to_be_visible(timeout=LONG)
+    book.run_all(120)
+    values = panel.whole.get_by_role("list", name="Values that live on Macs alone")
+    expect(values).to_contain_text("numpy.ndarray · 2 MiB · sim-m4", timeout=LONG)
+    expect(values).to_contain_text("generator · sim-m4")
+    assert wrong(book) == []
+    book.screenshot("panel-values")
+    book.add("%%macgpu --on sim-m4\nimport time; time.sleep(5)")
+    book.add("%macgpu free left large")
+    book.start(3)
+    expect(panel.whole).to_contain_text("not known (a cell runs there)", timeout=LONG)
+    expect(values).to_be_visible(timeout=LONG)
+    book.run(4)
+    expect(panel.whole).to_contain_text("No value lives on a Mac alone", timeout=LONG)
 
 
 def test_a_mac_is_drained_and_taken_back_with_the_keyboard_alone(fleet_lab: Front) -> None:

@@ -121,6 +121,11 @@ class Board:
         row = self._runs.get(run)
         return None if row is None else aged(row, self._now())
 
+    def hosts_of(self, notebook: str) -> set[str]:
+        """Return the names of hosts that know runs of a notebook."""
+        with self._lock:
+            return {row["host"] for row in self._runs.values() if row["notebook"] == notebook}
+
     def keep_hosts(self, names: Collection[str]) -> News | None:
         """Forget the runs of hosts that the fleet does not have any more."""
         with self._lock:

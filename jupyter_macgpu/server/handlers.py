@@ -256,6 +256,15 @@ class MoveHandler(Handler):
         self.say(await self.doing(self.service.actions.move, named(run), to))
 
 
+class ValuesHandler(Handler):
+    """What lives on hosts for one notebook alone."""
+
+    @allowed("read")
+    async def get(self) -> None:
+        """Ask the hosts that have runs of it."""
+        self.say(await self.doing(self.service.values, self.get_query_argument("path", "")))
+
+
 class SubmitHandler(Handler):
     """A cell without a kernel."""
 
@@ -329,6 +338,7 @@ ROUTES: list[tuple[str, type[Handler]]] = [
     (r"runs/([^/]+)/cancel", CancelHandler),
     (r"runs/([^/]+)/priority", PriorityHandler),
     (r"runs/([^/]+)/move", MoveHandler),
+    ("values", ValuesHandler),
     ("submit", SubmitHandler),
     ("jobs", JobsHandler),
     ("schedules", SchedulesHandler),

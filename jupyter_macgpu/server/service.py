@@ -15,6 +15,7 @@ from ..reach import Reach, nobody_to_ask
 from .actions import Actions
 from .board import Board, News
 from .followers import Followers
+from .holdings import Holdings
 from .refusals import Unknown
 from .rows import aged, run_row
 from .runwatch import RunWatch
@@ -64,6 +65,7 @@ class Service:
         )
         self._once = Once()
         self.schedules = Schedules(root, self.actions.pool, self._plans_changed)
+        self._holdings = Holdings(board=self.board, lookouts=lambda: self._pool().lookouts)
         self.followers = Followers(lambda: self._pool().lookouts, self._tell, self._run_ended)
         self._made: Pool | None = None
         self._lock = threading.Lock()
@@ -152,6 +154,11 @@ class Service:
     def unfollow(self, run: str) -> None:
         """Have it told for one less."""
         self.followers.leave(run)
+
+    def values(self, path: str) -> Row:
+        """Return what lives on hosts for a notebook alone; see `Holdings.of`."""
+        whole = str(Path(self._root, path))
+        return self._holdings.of(path, whole, self._watch.refresh().hosts)
 
     def submit(self, wanted: Mapping[str, Any]) -> Row:
         """Hand in a cell without a kernel; the same request again is the same run.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import secrets
 from typing import TYPE_CHECKING, Any
 
 from ..fleet.hosts import select
 from ..fleet.seen import Seen
 from ..fleet.status import shown_state
+from ..inside import is_in_cell, live_values
 from ..overview import PATIENCE, SETTLE
 from ..placement import Wish
 from ..wire import messages as m
@@ -86,18 +86,9 @@ def look_inside(link: Link, session: str) -> Inside:
     live.sort(key=lambda row: row.get("state") != "started")
     if not session:
         return Inside(cells=live)
-    if any(row.get("session") == session and row.get("state") == "started" for row in live):
+    if is_in_cell(live, session):
         return Inside(cells=live, note="values are listed again when the cell has ended")
-    operation = secrets.token_hex(8)
-    told = link.ask(
-        m.Operate(operation=operation, session=session, action="values"),
-        lambda said: isinstance(said, m.Operated) and said.operation == operation,
-        _PATIENCE,
-    )
-    assert isinstance(told, m.Operated)
-    if told.error:  # it has ended, or is only starting: then it holds nothing
-        return Inside(cells=live)
-    return Inside(cells=live, values=plain_values(told.detail.get("values", [])))
+    return Inside(cells=live, values=live_values(link, session, _PATIENCE))
 
 
 def device_of(pool: Pool, seen: Seen, inside: Inside) -> dict[str, Any]:

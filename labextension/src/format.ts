@@ -1,18 +1,21 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 
-/** Return a size with its unit, or a dash if it is not known. */
+/**
+ * Return a size as tables and widgets have it: 3 significant digits and a binary unit; a dash if it
+ * is not known.
+ */
 export function size(bytes: number | null): string {
   if (bytes === null) {
     return '–';
   }
-  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  const units = ['B', 'KiB', 'MiB', 'GiB'];
   let value = bytes;
   let unit = 0;
-  while (value >= 1000 && unit < units.length - 1) {
-    value /= 1000;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
     unit += 1;
   }
-  return `${value >= 100 || unit === 0 ? value.toFixed(0) : value.toFixed(1)} ${units[unit]}`;
+  return `${value < 999.5 ? Number(value.toPrecision(3)) : value.toFixed(0)} ${units[unit]}`;
 }
 
 /** Return a share as per cent, or a dash if it is not known. */

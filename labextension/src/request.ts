@@ -1,6 +1,8 @@
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
+import type { IValues } from './rows';
+
 /** Where the server half answers, below the server's base URL. */
 export const BASE = 'macgpu/api/v1';
 
@@ -49,6 +51,11 @@ export class Requests {
       );
     }
     return said as T;
+  }
+
+  /** Ask what lives on hosts for one notebook alone. */
+  async values(notebook: string): Promise<IValues> {
+    return this.ask<IValues>('GET', `values?path=${encodeURIComponent(notebook)}`);
   }
 
   /** Do something with a host: `ask`, `drain` or `undrain`. */

@@ -127,6 +127,23 @@ export interface ISchedule {
   missed_times: number;
 }
 
+/** A value that lives on a host alone: it cannot travel, or is too large to. */
+export interface IValue {
+  name: string;
+  type: string;
+  size: number | null;
+  host: string;
+}
+
+/** What lives on hosts for one notebook alone, the largest first. */
+export interface IValues {
+  values: IValue[];
+  /** How many smaller ones are not told. */
+  left_out: number;
+  /** Hosts of which not all is known, and why. */
+  unknown: { host: string; reason: string }[];
+}
+
 /** One moment of a host, for a curve. */
 export interface IMetric {
   gpu: number | null;

@@ -54,8 +54,8 @@ describe('the panel', () => {
     const refused = host('mini', { state: 'refused', reason: 'the key is not known there' });
     await begin([host('studio', { holders: [holder('anna')] }), refused]);
     const studio = screen.getByRole('listitem', { name: 'studio: ready' });
-    expect(within(studio).getByText('16.0 GB of 64.0 GB')).toBeTruthy();
-    expect(within(studio).getByText('anna: computes · 2.0 GB')).toBeTruthy();
+    expect(within(studio).getByText('16 GiB of 64 GiB')).toBeTruthy();
+    expect(within(studio).getByText('anna: computes · 2 GiB')).toBeTruthy();
     const mini = screen.getByRole('listitem', { name: 'mini: refused us' });
     expect(within(mini).getByText('the key is not known there')).toBeTruthy();
     expect(within(mini).getByText(/last seen 1 s ago/)).toBeTruthy();
@@ -150,5 +150,5 @@ describe('segments', () => {
 });
 
 function holder(login: string) {
-  return { login, since: 60, mem: 2e9, kind: 'gpu', place: null };
+  return { login, since: 60, mem: 2 ** 31, kind: 'gpu', place: null };
 }

@@ -6,6 +6,8 @@ import { Requests } from '../request';
 import type { IHost, IRun, Said, Told } from '../rows';
 import { Stream } from '../stream';
 
+const GIB = 2 ** 30;
+
 /** What a browser's end of a connection is in these tests. */
 class Socket {
   onopen: () => void = () => undefined;
@@ -31,6 +33,7 @@ export class Server {
     version: () => [200, { version: '0.1.0', api: 1 }]
   };
   asked: [string, string, unknown][] = [];
+  queries: string[] = [];
   readonly settings: ServerConnection.ISettings;
 
   constructor() {
@@ -78,7 +81,8 @@ export class Server {
   }
 
   private async _answer(request: Request): Promise<Response> {
-    const path = request.url.split('macgpu/api/v1/')[1].split('?')[0];
+    const [path, query] = request.url.split('macgpu/api/v1/')[1].split('?');
+    this.queries.push(query ?? '');
     const body = await request.text();
     this.asked.push([request.method, path, body ? JSON.parse(body) : null]);
     const [status, said] = this.answers[path]?.() ?? [404, null];
@@ -108,7 +112,7 @@ export function host(name: string, more: Partial<IHost> = {}): IHost {
     python: '3.12',
     gpu: 0.25,
     gpu_taken: null,
-    memory: { total: 64e9, free: 48e9, ours: 4e9, others: 12e9, limit: null },
+    memory: { total: 64 * GIB, free: 48 * GIB, ours: 4 * GIB, others: 12 * GIB, limit: null },
     heat: 0,
     watts: 21,
     owner_present: false,

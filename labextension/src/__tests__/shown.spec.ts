@@ -45,9 +45,9 @@ describe('lines of a report', () => {
     };
     expect(lines({ trans: nullTranslator.load('') }, report)).toEqual([
       ['Time', '1 min 2 s'],
-      ['Most memory', '3.1 GB'],
+      ['Most memory', '2.89 GiB'],
       ['GPU, mean', '50 %'],
-      ['Sent', '2.0 MB']
+      ['Sent', '1.91 MiB']
     ]);
   });
 });

@@ -4,6 +4,7 @@ import * as React from 'react';
 import { Picker } from '../devicepicker';
 import type { IFleet, IWork } from '../tokens';
 import { useChanges } from './changes';
+import { LiveValues } from './livevalues';
 import { ScheduleForm } from './scheduleform';
 
 /** Where the cells of the notebook in front run, and what runs of it. */
@@ -18,7 +19,8 @@ export function ThisNotebook(
     return <div className="macgpu-Notice">{trans.__('No notebook is open.')}</div>;
   }
   const path = panel.context.path.replace(/^RTC:/, '');
-  const live = [...fleet.runs.values()].filter(run => !run.final && run.notebook === path);
+  const runs = [...fleet.runs.values()].filter(run => run.notebook === path);
+  const live = runs.filter(run => !run.final);
   return (
     <div>
       <div className="macgpu-Card-name" title={path}>
@@ -33,6 +35,7 @@ export function ThisNotebook(
           ? trans._n('%1 run under way', '%1 runs under way', live.length)
           : trans.__('No run under way')}
       </div>
+      <LiveValues {...props} key={path} panel={panel} path={path} runs={runs} />
       {isOpen ? (
         <ScheduleForm
           {...props}
