@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import paramiko
 import pytest
 
+from jupyter_macgpu.transport.dial import dial
 from jupyter_macgpu.wire.errors import ConnectionLost
 from tests.network import Network
 from tests.ssh_home import Home
@@ -122,6 +125,40 @@ def test_f06_a_line_that_falls_silent_while_a_command_is_asked_for(
     assert not holes
     whole_and_once(cell, told)
     assert reconnected(told)
+
+
+def little_room(*where: Any) -> socket.socket:
+    """Return a socket to a server that holds less than an SSH channel may have under way."""
+    link = dial(*where)
+    link.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32 * 1024)
+    return link
+
+
+def test_f06_a_host_that_takes_nothing_while_its_system_acknowledges(
+    away: Away, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its processes stand still in the middle of an upload, until the notebook has noticed."""
+    desk, relay = away.desk, away.relay
+    monkeypatch.setattr("jupyter_macgpu.transport.dial._UNACKNOWLEDGED", 0)
+    monkeypatch.setattr("jupyter_macgpu.transport.ssh.connection.dial", little_room)
+    monkeypatch.setattr("jupyter_macgpu.transport.ssh.bounded.STALL", 2.0)
+    desk.run("pass")
+    desk.namespace["large"] = np.arange(5 * MIB)
+    before, opened = relay.carried[UP], relay.opened
+
+    def stand_still() -> None:
+        relay.toxics = Toxics(silent=UP)
+        deadline = time.monotonic() + 30.0
+        while relay.opened == opened and time.monotonic() < deadline:
+            time.sleep(0.02)
+        relay.toxics = Toxics()
+
+    still = Meanwhile(lambda: relay.carried[UP] > before + 4 * MIB, stand_still)
+    told = desk.run("total = int(large.sum())")
+    still.done()
+    assert told.state == "ok", told.error
+    assert reconnected(told)
+    assert desk.namespace["total"] == int(desk.namespace["large"].sum())
 
 
 def test_f10_cut_at_every_place_of_a_submission(away: Away, tmp_path: Path) -> None:

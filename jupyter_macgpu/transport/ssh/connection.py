@@ -7,7 +7,6 @@ import logging
 import random
 import select
 import socket
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from ...wire.errors import ConnectionLost, TransportError
 from .. import hostkeys
 from ..dial import BANNER, Crowded, dial, expect_ssh, turn
 from ..known_hosts import KnownHosts
+from .bounded import Answer, Packets
 from .login import Keys, is_refusal, refusal
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ class SshConnection:
             # Not fabric's own way: that connects again where the connection is over.
             channel: paramiko.Channel = transport.open_session()
             channel.settimeout(STEP)
-            channel.event = _Answer()
+            channel.event = Answer(STEP)
             channel.exec_command(command)
         except paramiko.ChannelException as error:
             raise NoChannel(
@@ -252,22 +252,6 @@ def _socket(connection: SshConnection, route: Route) -> socket.socket | paramiko
     return link
 
 
-class _Answer(threading.Event):
-    """A host's answer to a command, for which paramiko waits without a bound."""
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Return True when it is there.
-
-        Raises
-        ------
-        TimeoutError
-            If it has not come within `STEP` seconds.
-        """
-        if not super().wait(STEP if timeout is None else timeout):
-            raise TimeoutError(f"no answer to a command within {STEP:g} s")
-        return True
-
-
 class _Prompt(paramiko.Transport):
     """Answers a server's first words after the login at once.
 
@@ -308,7 +292,7 @@ class _Guard(paramiko.MissingHostKeyPolicy):
 
     def transport(self, link: socket.socket, **options: Any) -> paramiko.Transport:
         """Return a transport that asks for the kind of key that we know. Called by paramiko."""
-        self._transport = transport = _Prompt(link, **options)
+        self._transport = transport = _Prompt(link, packetizer_class=Packets, **options)
         security = transport.get_security_options()
         security.ciphers = [each for each in _CIPHERS if each in security.ciphers]
         security.digests = [each for each in _MACS if each in security.digests]
