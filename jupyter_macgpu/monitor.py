@@ -15,6 +15,7 @@ import secrets
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .fleet.keyfiles import mark_of
@@ -22,6 +23,7 @@ from .fleet.pacing import FIRST, Pace
 from .fleet.seen import Seen
 from .fleet.status import shown_state
 from .link import Link
+from .parting import at_once, await_all
 from .scheduling.status import State
 from .statuses import Statuses, sample_of, tells
 from .wire import messages as m
@@ -45,6 +47,8 @@ IDLE = 60.0
 SLOW, SILENT = 5.0, 30.0
 #: Seconds between two rounds of listening, and of looking at the clock.
 _ROUND = 0.25
+#: Seconds that all connections together have to be closed.
+_CLOSING = 10.0
 #: Messages of one host that are taken before the next one's turn.
 _PIECES = 8
 _STOPPED = (
@@ -153,15 +157,14 @@ class Monitor:
         Parameters
         ----------
         patience
-            Seconds that are waited for threads that are just connecting; they end by themselves.
+            Seconds that are waited for threads that are just connecting, and then for the
+            connections of all the others; what takes longer ends by itself.
         """
         self._stopped.set()
         with self._news:
             self._news.notify_all()
-        deadline = time.monotonic() + patience
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-        self._close_all()
+        await_all(self._threads, patience)
+        self._close_all(patience)
 
     @property
     def version(self) -> int:
@@ -355,7 +358,7 @@ class Monitor:
                 if not self._rests and now - self._looked > IDLE:
                     self._rests = True
             if self._rests:
-                self._close_all()
+                self._close_all(_CLOSING)
                 continue
             for each in watched:
                 if each.busy and now - each.since > SLOW and not each.pace.failures:
@@ -368,10 +371,12 @@ class Monitor:
                     if each.pace.has_stopped and mark_of(each.host) != each.mark:
                         each.pace = each.pace.again(now)
 
-    def _close_all(self) -> None:
-        for each in list(self._watched.values()):
-            if not each.busy and each.link.open:
-                with contextlib.suppress(MacGPUError):
-                    each.link.close()
-                    each.link.transport.rest()
-                self._changed(each)
+    def _close_all(self, patience: float) -> None:
+        connected = [each for each in self._watched.values() if not each.busy and each.link.open]
+        at_once([partial(self._close, each) for each in connected], patience)
+
+    def _close(self, each: _Watched) -> None:
+        with contextlib.suppress(MacGPUError):
+            each.link.close()
+            each.link.transport.rest()
+        self._changed(each)

@@ -14,6 +14,7 @@ from .lengths import Lengths
 from .link import Link
 from .lookout import Lookouts
 from .owners import Owners
+from .parting import at_once
 from .placement import (
     Placement,
     Wish,
@@ -35,7 +36,6 @@ from .session import Session
 from .statuses import FRESH, Statuses, sample_of, tells
 from .swaps import change_for, waited_on
 from .wire import messages as m
-from .wire.errors import MacGPUError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -56,6 +56,8 @@ _ROUND = 5.0
 _LOSSES = 3
 #: Fleets of at most so many hosts are ranked in whole for a cell that stays where it was.
 _WHOLE = 16
+#: Seconds that hosts have to end our sessions, all at the same time.
+_PARTING = 15.0
 
 
 class Pool:
@@ -271,21 +273,14 @@ class Pool:
         link = self.session(host).link
         return runs_in(link.ask(wish, lambda message: isinstance(message, m.Runs)))
 
-    def close(self) -> None:
-        """End this kernel's sessions; runs that live go on."""
+    def close(self, patience: float = _PARTING) -> None:
+        """End this kernel's sessions within `patience` seconds; runs that live go on."""
         if os.getpid() != self._pid:
             return
         self._closed.set()
         self.lookouts.close()
         self.lengths.close()
-        for session in self._sessions.values():
-            try:
-                if session.link.open:
-                    session.operate("close")
-            except MacGPUError:
-                continue
-            finally:
-                session.link.drop()
+        at_once([session.leave for session in self._sessions.values()], patience)
 
     def _kept(self, wish: Wish) -> Placement | None:
         """Return the notebook's own host if it answers and can take the cell."""

@@ -71,6 +71,16 @@ class Session:
             )
         return answer, bring(self.link, answer, str(answer.detail.get("stored", "")))
 
+    def leave(self) -> None:
+        """End the session on its host, if that is connected, and all that leads there."""
+        try:
+            if self.link.open:
+                self.operate("close")
+        except MacGPUError:
+            pass  # the host finds out by itself
+        finally:
+            self.link.drop()
+
 
 def fetch_value(
     value: RemoteValue, sessions: Iterable[Session], namespace: dict[str, Any], dialect: Dialect

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 from .execution import Execution
 from .interrupts import Interrupts
+from .parting import at_once
 from .pool import Pool
 from .way import put_files
 from .wire.errors import MacGPUError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from .execution import Outcome, Show, Submission
     from .fleet.hosts import Host
@@ -130,12 +131,4 @@ def close_all(stations: Sequence[Station], threads: Sequence[threading.Thread]) 
             station.interrupt()
         for thread in running:
             thread.join(grace / len(running))
-    _at_once([station.close for station in stations])
-
-
-def _at_once(actions: Sequence[Callable[[], None]]) -> None:
-    threads = [threading.Thread(target=action, daemon=True) for action in actions]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(END)
+    at_once([station.close for station in stations], END)

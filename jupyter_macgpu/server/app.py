@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from jupyter_server.extension.application import ExtensionApp
@@ -10,6 +9,7 @@ from traitlets import Float, Int
 
 from .announcing import SCHEMAS, Announcer
 from .handlers import BASE, ROUTES
+from .questions import Questions
 from .service import Service
 from .stream import Audience, Stream
 
@@ -43,7 +43,7 @@ class MacGPUApp(ExtensionApp):
         self.settings |= {
             "macgpu_service": service,
             "macgpu_audience": Audience(service, Announcer(service.board, self._emit)),
-            "macgpu_executor": ThreadPoolExecutor(self.threads, "macgpu-request"),
+            "macgpu_questions": Questions(self.threads),
         }
 
     def initialize_handlers(self) -> None:
@@ -59,6 +59,8 @@ class MacGPUApp(ExtensionApp):
         self.serverapp.event_logger.emit(schema_id=schema, data=said)
 
     async def stop_extension(self) -> None:
-        """Close all connections. Runs go on, on their hosts."""
-        self.settings["macgpu_executor"].shutdown(wait=False, cancel_futures=True)
-        self.settings["macgpu_service"].close()
+        """Close all connections, within a few seconds. Runs go on, on their hosts."""
+        service: Service = self.settings["macgpu_service"]
+        left = await Questions(1).ask(service.close)
+        if left:
+            self.log.info("Hosts that did not answer: ended with the server: %s", ", ".join(left))

@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ..declined import refusal_of
+from ..parting import await_all
 from ..wire import messages as m
 from ..wire.errors import MacGPUError, TransportError
 from .board import News
@@ -41,11 +42,13 @@ MOST = 64
 class _Follower:
     """One run that is followed."""
 
-    def __init__(self, tail: Tail, host: Host) -> None:
+    def __init__(self, tail: Tail, host: Host, go: Callable[[_Follower], None]) -> None:
         self.tail = tail
         self.host = host
         self.users = 1
         self.stopped = threading.Event()
+        name = f"macgpu-follow-{tail.run[:8]}"
+        self.thread = threading.Thread(target=go, args=(self,), name=name, daemon=True)
 
 
 class Followers:
@@ -82,10 +85,9 @@ class Followers:
                 return True
             if len(self._all) >= MOST:
                 return False
-            follower = _Follower(Tail(run, host.name, host.trust), host)
+            follower = _Follower(Tail(run, host.name, host.trust), host, self._go)
             self._all[run] = follower
-        name = f"macgpu-follow-{run[:8]}"
-        threading.Thread(target=self._go, args=(follower,), name=name, daemon=True).start()
+        follower.thread.start()
         return True
 
     def leave(self, run: str) -> None:
@@ -104,12 +106,14 @@ class Followers:
         follower = self._all.get(run)
         return None if follower is None else follower.tail.since(first, had)
 
-    def close(self) -> None:
-        """Follow nothing any more."""
+    def close(self, patience: float) -> None:
+        """Follow nothing any more; wait at most `patience` seconds for the last word of hosts."""
         with self._lock:
-            for follower in self._all.values():
-                follower.stopped.set()
+            followers = list(self._all.values())
             self._all.clear()
+        for follower in followers:
+            follower.stopped.set()
+        await_all([follower.thread for follower in followers], patience)
 
     def _go(self, follower: _Follower) -> None:
         pause, tail = SOON, follower.tail

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable
@@ -21,6 +20,7 @@ from .refusals import BadBody, Unknown, code_of, told
 from .service import API
 
 if TYPE_CHECKING:
+    from .questions import Questions
     from .service import Service
 
 #: What an authorizer is asked about.
@@ -107,9 +107,8 @@ class Handler(JsonErrors, ExtensionHandlerMixin, APIHandler):
 
     async def doing(self, act: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         """Do what takes time in another thread, and return what it returns."""
-        loop = asyncio.get_running_loop()
-        executor = self.settings["macgpu_executor"]
-        return await loop.run_in_executor(executor, partial(act, *arguments, **named))
+        questions: Questions = self.settings["macgpu_questions"]
+        return await questions.ask(partial(act, *arguments, **named))
 
     def body(self, schema: str) -> dict[str, Any]:
         """Return the body, which is as the named schema has it.

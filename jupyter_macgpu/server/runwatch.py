@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import threading
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..parting import await_all
 from ..wire import messages as m
 from ..wire.errors import MacGPUError
 from .followers import next_message
@@ -24,6 +26,16 @@ if TYPE_CHECKING:
 AGAIN = 2.0
 #: Seconds between two questions to a supervisor of a version that does not say what is another.
 POLL = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Watched:
+    """A host whose runs are watched, since when, and by which thread."""
+
+    host: Host
+    stopped: threading.Event
+    since: float
+    thread: threading.Thread
 
 
 class RunWatch:
@@ -49,25 +61,35 @@ class RunWatch:
         root: str,
     ) -> None:
         self._board, self._lookouts, self._tell, self._root = board, lookouts, tell, root
-        self._watched: dict[str, tuple[Host, threading.Event, float]] = {}
+        self._watched: dict[str, _Watched] = {}
+        #: Of hosts that are not watched any more: they end when they have heard of it.
+        self._ending: list[threading.Thread] = []
 
     def keep(self, hosts: Iterable[Host]) -> None:
         """Watch these hosts, and no others. For one thread."""
         wanted = {host.name: host for host in hosts}
-        for name, (host, stopped, _) in list(self._watched.items()):
-            if wanted.get(name) != host:
-                stopped.set()
+        self._ending = [thread for thread in self._ending if thread.is_alive()]
+        for name, watched in list(self._watched.items()):
+            if wanted.get(name) != watched.host:
+                watched.stopped.set()
+                self._ending.append(watched.thread)
                 del self._watched[name]
         for name, host in wanted.items():
             known = self._watched.get(name)
-            if known is None or (known[1].is_set() and time.monotonic() - known[2] > AGAIN):
-                self._begin(host)
+            now = time.monotonic()
+            if known is None or (known.stopped.is_set() and now - known.since > AGAIN):
+                self._begin(host, now)
 
-    def _begin(self, host: Host) -> None:
-        stopped = threading.Event()
-        self._watched[host.name] = (host, stopped, time.monotonic())
-        name = f"macgpu-runs-{host.name}"
-        threading.Thread(target=self._go, args=(host, stopped), name=name, daemon=True).start()
+    def close(self, patience: float) -> None:
+        """Watch nothing any more; wait at most `patience` seconds for the last word of hosts."""
+        self.keep(())
+        await_all(self._ending, patience)
+
+    def _begin(self, host: Host, now: float) -> None:
+        stopped, name = threading.Event(), f"macgpu-runs-{host.name}"
+        thread = threading.Thread(target=self._go, args=(host, stopped), name=name, daemon=True)
+        self._watched[host.name] = _Watched(host=host, stopped=stopped, since=now, thread=thread)
+        thread.start()
 
     def _go(self, host: Host, stopped: threading.Event) -> None:
         try:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..fleet.watching import FleetFile
+from ..parting import at_once
 from ..pool import Pool
 from ..reach import Reach, nobody_to_ask
 from .actions import Actions
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 #: Version of the interface: it grows with each change that an older browser half cannot follow.
 API = 1
+#: Seconds that hosts have to take leave when the server ends.
+PATIENCE = 2.0
 
 
 class Service:
@@ -92,14 +96,33 @@ class Service:
         self.schedules.begin()
         self.board.set_schedules(self.schedules.rows())
 
-    def close(self) -> None:
-        """End all that goes on here. Runs go on, on their hosts."""
+    def close(self, patience: float = PATIENCE) -> list[str]:
+        """End all that goes on here. Runs go on, on their hosts.
+
+        Parameters
+        ----------
+        patience
+            Seconds that all hosts together have to take leave.
+
+        Returns
+        -------
+        list[str]
+            Names of threads that had not ended by then, since a host does not answer. They and
+            their connections end with the process, at the latest.
+        """
         self.schedules.close()
-        self.followers.close()
-        self._watch.stop()
-        self._runs.keep(())
+        acts = [self.followers.close, self._stop_looking]
+        at_once([partial(act, patience) for act in acts], 3 * patience)
         if self._made is not None:
-            self._made.close()
+            self._made.close(patience)
+        mine = threading.current_thread()
+        names = [each.name for each in threading.enumerate() if each is not mine]
+        return sorted(name for name in names if name.startswith("macgpu-"))
+
+    def _stop_looking(self, patience: float) -> None:
+        # In this order: the watch says whose runs are watched.
+        self._watch.stop(patience)
+        self._runs.close(patience)
 
     def state(self, user: str) -> Row:
         """Return everything that is known now; no host is asked."""

@@ -95,15 +95,15 @@ class Watch:
         self._say(self._board.set_problems([problem] if problem else []))
         return fleet
 
-    def stop(self) -> None:
-        """End the thread and close all connections."""
+    def stop(self, patience: float) -> None:
+        """End the thread and close all connections, each within `patience` seconds."""
         self._stopped.set()
         with self._news:
             self._news.notify_all()
         if self._thread is not None:
-            self._thread.join(2.0)
+            self._thread.join(patience)
         if self._monitor is not None:
-            self._monitor.stop(patience=0.5)
+            self._monitor.stop(patience / 2)
 
     def look(self) -> tuple[Seen, ...]:
         """Put on the board how all hosts are, as far as is known; nobody is asked."""

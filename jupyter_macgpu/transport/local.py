@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..wire.errors import ALL_KEPT, NOTHING_SENT, TransportError
+from .doors import Doors
 from .preface import Preface, Said, Spoke
 from .sockets import SocketChannel
 
@@ -22,6 +23,8 @@ LOGIN_VARIABLES = frozenset(
     "HOME USER LOGNAME SHELL PATH LANG LANGUAGE TMPDIR TZ TERM LD_LIBRARY_PATH".split()
 )
 _PREFIXES = ("LC_", "XDG_", "MACGPU_", "CUDA_", "NVIDIA_", "OMP_", "MKL_", "COV_", "COVERAGE_")
+
+_DOORS = Doors()
 
 
 class LocalTransport:
@@ -69,7 +72,8 @@ class LocalTransport:
             raise TransportError(f"No process could be started on {self.name}: {error}") from error
         finally:
             theirs.close()
-        return _DoorChannel(ours, self.name, lambda: _reap(door))
+        _DOORS.opened(door)
+        return _DoorChannel(ours, self.name, lambda: _DOORS.closed(door))
 
     def close(self) -> None:
         """Do nothing: each channel stands alone. See `base.Transport`."""
@@ -120,11 +124,3 @@ def login_environment() -> dict[str, str]:
         for name, value in os.environ.items()
         if name in LOGIN_VARIABLES or name.startswith(_PREFIXES)
     }
-
-
-def _reap(door: subprocess.Popen[bytes]) -> None:
-    try:
-        door.wait(timeout=2.0)
-    except subprocess.TimeoutExpired:
-        door.kill()
-        door.wait()

@@ -17,7 +17,7 @@ ROOT = PROJECT / "jupyter_macgpu"
 FLOORS = [
     {"wire"},
     {"scheduling"},
-    {"lending", "probing", "screening", "standing", "steps", "tables", "words"},
+    {"lending", "parting", "probing", "screening", "standing", "steps", "tables", "words"},
     {"report"},
     {"grammar", "notebookfile", "recording"},
     {"axes", "comparing", "mpserrors"},
