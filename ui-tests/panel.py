@@ -33,14 +33,17 @@ class Panel:
         """Click on a button of the panel."""
         self.whole.get_by_role("button", name=name, exact=True).click()
 
-    def run_cell(self, number: int) -> None:
-        """Have a cell run on a Mac; it is handed in when this returns."""
-        page = self.book.page
-        page.evaluate(
+    def select(self, number: int) -> None:
+        """Select a cell."""
+        self.book.page.evaluate(
             "number => { const panel = window.jupyterapp.shell.currentWidget;"
             " panel.content.deselectAll(); panel.content.activeCellIndex = number; }",
             number,
         )
+
+    def run_cell(self, number: int) -> None:
+        """Have a cell run on a Mac; it is handed in when this returns."""
+        self.select(number)
         self.book.command("macgpu:run-cell")
 
     def host_of(self, number: int) -> str:

@@ -110,6 +110,38 @@ def test_what_a_run_shows_while_the_tab_is_closed_stands_in_its_cell(fleet: Fron
     ) == steps(6)
 
 
+def test_a_cell_runs_after_another_one_and_is_cancelled_with_it(fleet_lab: Front) -> None:
+    book = fleet_lab.open([steps(60), "print('second')", "print('third')"])
+    panel = Panel(book)
+    expect(panel.mac("sim-m1-max", "ready")).to_be_visible(timeout=LONG)
+    panel.press("Use sim-m1-max for this notebook")
+    panel.run_cell(0)
+    panel.written(0, "step 0")
+    first = panel.under_way().filter(has_text="running")
+    first.locator(".macgpu-Run-name").click()
+    panel.select(1)
+    first.get_by_role("button", name="Run the selected cell after this").click()
+    second = panel.under_way().filter(has_text="print('second')")
+    expect(second).to_be_visible(timeout=LONG)
+    panel.select(2)
+    panel.press("Run the selected cell…")
+    form = panel.whole.get_by_role("form", name="Run the selected cell")
+    form.get_by_label("When").select_option("later")
+    assert wrong(book) == []
+    book.screenshot("panel-cell-later")
+    form.get_by_label("When").select_option("after")
+    form.get_by_role("combobox", name="After", exact=True).select_option(index=1)
+    form.get_by_label("also if that does not end well").check()
+    book.screenshot("panel-cell-after")
+    form.get_by_role("button", name="Run", exact=True).click()
+    expect(panel.under_way()).to_have_count(3, timeout=LONG)
+    first.get_by_role("button", name="Cancel").click()
+    book.page.get_by_role("button", name="Cancel the run").click()
+    panel.written(1, ": cancelled")
+    panel.written(2, "third")
+    assert "second" not in lines(book.outputs(1))
+
+
 def test_what_lives_on_a_mac_is_listed_with_its_memory(fleet_lab: Front) -> None:
     leaves = "import numpy\nleft = (n for n in range(9))\nlarge = numpy.ones(2**18)"
     book = fleet_lab.open([LOAD, "%macgpu config return=1KiB", f"%%macgpu --on sim-m4\n{leaves}"])

@@ -6,6 +6,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 
 import { fleetIcon, runIcon } from './icons';
 import { runCell } from './runcell';
+import type { IHow } from './runcell';
 
 /** The commands of this extension. */
 export const CommandIDs = {
@@ -15,6 +16,21 @@ export const CommandIDs = {
 
 /** No arguments. */
 const NONE = { args: { type: 'object', properties: {} } } as const;
+
+/** How the selected cell is to run. */
+const HOW = {
+  args: {
+    type: 'object',
+    properties: {
+      after: {
+        type: 'string',
+        description: 'The id of the run that goes before, behind "any:" if it need not end well.'
+      },
+      priority: { type: 'integer', description: 'From -5 to 5; 0 is that of everybody.' },
+      on: { type: 'string', description: 'A Mac; else what the notebook has chosen.' }
+    }
+  }
+} as const;
 
 /** Add the commands. */
 export function addCommands(
@@ -37,12 +53,12 @@ export function addCommands(
     label: trans.__('Run Selected Cell on a Mac'),
     caption: trans.__('Run this cell on a Mac; the kernel is free meanwhile'),
     icon: runIcon,
-    describedBy: NONE,
+    describedBy: HOW,
     isEnabled: () => tracker.activeCell instanceof CodeCell,
     isVisible: () => tracker.activeCell instanceof CodeCell,
-    execute: async () => {
+    execute: async args => {
       const panel = tracker.currentWidget;
-      const problem = panel ? await runCell(panel) : '';
+      const problem = panel ? await runCell(panel, args as IHow) : '';
       if (problem) {
         Notification.error(trans.__('The cell was not run. %1', problem));
       }

@@ -18,6 +18,7 @@ import { announce } from './notify';
 import { FleetPanel } from './panel';
 import { sections } from './panel/sections';
 import { Requests } from './request';
+import type { IHow } from './runcell';
 import { addRunning } from './running';
 import { Settings } from './settings';
 import { StatusItem } from './status';
@@ -68,7 +69,10 @@ const work: JupyterFrontEndPlugin<IWork> = {
     if (tracker) {
       palette?.addItem({ command: CommandIDs.runCell, category });
     }
-    return { actions, choices, settings, visits };
+    const runCell = async (how: IHow): Promise<void> => {
+      await app.commands.execute(CommandIDs.runCell, { ...how });
+    };
+    return { actions, choices, settings, visits, runCell };
   }
 };
 

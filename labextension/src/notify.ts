@@ -1,7 +1,7 @@
 import { Notification } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 
-import { title } from './panel/runs';
+import { title } from './panel/title';
 import type { IFleet, IWork } from './tokens';
 import { runWord } from './words';
 

@@ -125,6 +125,11 @@ export interface ISchedule {
   last: IEnd | null;
   history: IEnd[];
   missed_times: number;
+  /** The runs that go before, as they were named; an older server half knows none. */
+  after?: string[];
+  /** Those of them whose end is not known yet. */
+  awaits?: { run: string; host: string }[];
+  priority?: number;
 }
 
 /** A value that lives on a host alone: it cannot travel, or is too large to. */

@@ -5,17 +5,44 @@ import { OutputArea } from '@jupyterlab/outputarea';
 import { say } from './choices';
 
 const MAGIC = /^\s*%%macgpu\b(.*)/;
+/** A run, as `--after` takes it. */
+const AFTER = /^(any:)?[0-9a-f]{32}$/;
+/** The name of a host. */
+const HOST = /^[A-Za-z0-9][\w.-]*$/;
+
+/** What one may choose for a cell beyond its text. */
+export interface IHow {
+  /** The run that goes before: its id, behind `any:` if it need not end well. */
+  after?: string;
+  /** From -5 to 5; 0 is that of everybody. */
+  priority?: number;
+  /** A host; nothing is what the notebook has chosen. */
+  on?: string;
+}
+
+/**
+ * Return what stands in a magic's line for a choice. IPython computes what is in braces or behind a
+ * dollar sign there, so that only what can be nothing of the kind is taken.
+ */
+export function words(how: IHow): string {
+  const { after = '', priority = 0, on = '' } = how;
+  const said = [
+    AFTER.test(after) ? ` --after ${after}` : '',
+    Number.isInteger(priority) && priority !== 0 ? ` --priority ${priority}` : '',
+    HOST.test(on) ? ` --on ${on}` : ''
+  ];
+  return said.join('');
+}
 
 /** Return a cell's text as the kernel gets it for a run that goes on by itself. */
-export function detached(source: string): string {
+export function detached(source: string, how: IHow = {}): string {
+  const more = words(how);
   const found = MAGIC.exec(source);
   if (!found) {
-    return `%%macgpu --detach\n${source}`;
+    return `%%macgpu --detach${more}\n${source}`;
   }
-  if (/\s--detach\b/.test(found[1])) {
-    return source;
-  }
-  return source.replace(MAGIC, (_line, rest: string) => `%%macgpu --detach${rest}`);
+  const detach = /\s--detach\b/.test(found[1]) ? '' : ' --detach';
+  return source.replace(MAGIC, (_line, rest: string) => `%%macgpu${detach}${more}${rest}`);
 }
 
 /**
@@ -24,7 +51,7 @@ export function detached(source: string): string {
  *
  * Returns what went wrong, if anything did.
  */
-export async function runCell(panel: NotebookPanel): Promise<string> {
+export async function runCell(panel: NotebookPanel, how: IHow = {}): Promise<string> {
   const { sessionContext, content } = panel;
   const cell = content.activeCell;
   await sessionContext.ready;
@@ -50,7 +77,7 @@ export async function runCell(panel: NotebookPanel): Promise<string> {
   }
   const metadata = { ...model.metadata, cellId: model.sharedModel.getId() };
   const reply = await OutputArea.execute(
-    detached(source),
+    detached(source, how),
     cell.outputArea,
     sessionContext,
     metadata

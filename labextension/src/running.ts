@@ -4,7 +4,7 @@ import type { IDisposable } from '@lumino/disposable';
 
 import type { Actions } from './actions';
 import { runIcon } from './icons';
-import { title } from './panel/runs';
+import { title } from './panel/title';
 import type { IFleet, IHeardRun } from './tokens';
 import { runWord } from './words';
 

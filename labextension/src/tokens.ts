@@ -7,6 +7,7 @@ import type { Actions } from './actions';
 import type { Choices } from './choices';
 import type { Requests } from './request';
 import type { IHost, IRun, ISchedule } from './rows';
+import type { IHow } from './runcell';
 import type { Settings } from './settings';
 import type { Visits } from './visits';
 
@@ -105,6 +106,8 @@ export interface IWork {
   readonly choices: Choices;
   readonly settings: Settings;
   readonly visits: Visits;
+  /** Hand the selected cell of the notebook in front to a Mac. */
+  readonly runCell: (how: IHow) => Promise<void>;
 }
 
 export const IWork = new Token<IWork>(

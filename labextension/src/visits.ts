@@ -21,8 +21,7 @@ export class Visits {
     const panel = this._tracker?.find(each => isOf(run, each.context.path));
     for (const cell of panel?.content.model?.cells ?? []) {
       if (cell.id === run.cell) {
-        const lines = cell.sharedModel.getSource().split('\n');
-        return lines.find(line => line.trim() && !line.startsWith('%%'))?.trim() ?? '';
+        return first(cell.sharedModel.getSource());
       }
     }
     return '';
@@ -54,6 +53,12 @@ export class Visits {
   private _isShown(): boolean {
     return this._tracker?.currentWidget?.isVisible ?? false;
   }
+}
+
+/** Return the first line of a cell's text that says something. */
+export function first(source: string): string {
+  const lines = source.split('\n');
+  return lines.find(line => line.trim() && !line.startsWith('%%'))?.trim() ?? '';
 }
 
 function isOf(run: IRun, path: string | undefined): boolean {

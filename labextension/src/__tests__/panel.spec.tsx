@@ -35,7 +35,7 @@ describe('the panel', () => {
           chosen=""
           choose={name => chosen.push(name)}
         />
-        <Runs {...shared} goTo={() => undefined} firstLine={() => ''} />
+        <Runs {...shared} goTo={() => undefined} firstLine={() => ''} follow={null} />
       </>
     );
   };

@@ -1,6 +1,8 @@
 import * as React from 'react';
 
+import type { IHow } from '../runcell';
 import { isWaiting, takesRuns } from '../words';
+import { AnyEnd, LEAST, MOST, named } from './after';
 import { Report } from './report';
 import type { IRuns } from './runs';
 import type { IHeardRun } from '../tokens';
@@ -14,6 +16,7 @@ export function Details(props: IRuns & { run: IHeardRun }): React.ReactElement {
   return (
     <div className="macgpu-Details">
       {isWaiting(run) && <Waiting {...props} />}
+      {!run.final && props.follow && <Next {...props} follow={props.follow} />}
       <div className="macgpu-Buttons">
         {run.notebook && (
           <button className="macgpu-Button" onClick={() => props.goTo(run)}>
@@ -31,6 +34,25 @@ export function Details(props: IRuns & { run: IHeardRun }): React.ReactElement {
         <span>{trans.__('Run %1', run.run.slice(0, 8))}</span>
         {run.after.length > 0 && <span>{trans._n('after %1 run', 'after %1 runs', run.after.length)}</span>}
       </div>
+    </div>
+  );
+}
+
+/** Hands the selected cell in behind a run. */
+function Next(
+  props: IRuns & { run: IHeardRun; follow: (how: IHow) => Promise<void> }
+): React.ReactElement {
+  const { run, trans, follow } = props;
+  const [isAny, setAny] = React.useState(false);
+  return (
+    <div className="macgpu-Row">
+      <button
+        className="macgpu-Button"
+        onClick={() => void follow({ after: named(run.run, isAny) })}
+      >
+        {trans.__('Run the selected cell after this')}
+      </button>
+      <AnyEnd trans={trans} isAny={isAny} change={setAny} />
     </div>
   );
 }
@@ -55,6 +77,8 @@ function Waiting(props: IRuns & { run: IHeardRun }): React.ReactElement {
           <input
             className="macgpu-Input"
             type="number"
+            min={LEAST}
+            max={MOST}
             step={1}
             value={priority}
             onChange={event => setPriority(event.target.value)}

@@ -3,10 +3,12 @@ import * as React from 'react';
 
 import type { Actions } from '../actions';
 import { time } from '../format';
+import type { IHow } from '../runcell';
 import type { IFleet, IHeardRun } from '../tokens';
 import { isWaiting, runWord } from '../words';
 import { useChanges, useSeconds } from './changes';
 import { Details } from './details';
+import { title } from './title';
 
 /** How many ended runs are listed before one asks for more. */
 const ENDED = 20;
@@ -19,6 +21,8 @@ export interface IRuns {
   goTo: (run: IHeardRun) => void;
   /** Return the first line of a run's cell, if it can be seen. */
   firstLine: (run: IHeardRun) => string;
+  /** Hand in the selected cell of the notebook in front; null while there is none. */
+  follow: ((how: IHow) => Promise<void>) | null;
 }
 
 /** All runs: those under way, then those that ended. */
@@ -79,12 +83,6 @@ export function sorted(runs: Iterable<IHeardRun>): { live: IHeardRun[]; ended: I
   live.sort((a, b) => rank(a) - rank(b) || a.host.localeCompare(b.host) || age(b) - age(a));
   ended.sort((a, b) => age(a) - age(b));
   return { live, ended };
-}
-
-/** Return what a run is called: by whoever began it, or by where it came from. */
-export function title(trans: TranslationBundle, run: IHeardRun): string {
-  const notebook = run.notebook.split('/').pop() ?? '';
-  return run.name || notebook || trans.__('Run %1', run.run.slice(0, 8));
 }
 
 const Run = React.memo(RunItem, (before, after) => before.run === after.run);

@@ -3,7 +3,9 @@ import { UUID } from '@lumino/coreutils';
 import * as React from 'react';
 
 import type { Actions } from '../actions';
-import type { IFleet } from '../tokens';
+import type { IFleet, IHeardRun } from '../tokens';
+import { After, named, Priority } from './after';
+import type { IAfter } from './after';
 
 /** What is filled in. */
 export interface IFilled {
@@ -15,6 +17,8 @@ export interface IFilled {
   output: string;
   concurrency: string;
   missed: string;
+  after: IAfter;
+  priority: string;
 }
 
 const EMPTY: IFilled = {
@@ -25,7 +29,9 @@ const EMPTY: IFilled = {
   parameters: '',
   output: '',
   concurrency: 'skip',
-  missed: 'skip'
+  missed: 'skip',
+  after: { run: '', isAny: false },
+  priority: '0'
 };
 
 /**
@@ -38,6 +44,8 @@ export function job(path: string, filled: IFilled, key: string): Record<string, 
   if (typeof parameters !== 'object' || parameters === null || Array.isArray(parameters)) {
     throw new SyntaxError('{"name": value}');
   }
+  const { after } = filled;
+  const priority = Number(filled.priority) || 0;
   return {
     path,
     on: filled.on || null,
@@ -47,6 +55,8 @@ export function job(path: string, filled: IFilled, key: string): Record<string, 
     output: filled.output.trim() || null,
     concurrency: filled.concurrency,
     missed: filled.missed,
+    ...(filled.when === 'after' ? { after: [named(after.run, after.isAny)] } : {}),
+    ...(priority ? { priority } : {}),
     idempotency_key: key
   };
 }
@@ -57,17 +67,20 @@ export function ScheduleForm(props: {
   actions: Actions;
   trans: TranslationBundle;
   path: string;
+  /** What "when" is at first. */
+  when: string;
+  firstLine: (run: IHeardRun) => string;
   /** Save the notebook: the server runs what is on its disk. */
   save: () => Promise<void>;
   /** It is done with. */
   close: () => void;
 }): React.ReactElement {
   const { trans, fleet, actions, path } = props;
-  const [filled, fill] = React.useState(EMPTY);
+  const [filled, fill] = React.useState({ ...EMPTY, when: props.when });
   const [problem, tell] = React.useState('');
   // The same one however often it is sent, so that it is done once.
   const key = React.useMemo(() => UUID.uuid4(), [path]);
-  const field = (name: keyof IFilled) => ({
+  const field = (name: Exclude<keyof IFilled, 'after'>) => ({
     className: 'macgpu-Input',
     value: filled[name],
     onChange: (event: { target: { value: string } }) =>
@@ -105,9 +118,13 @@ export function ScheduleForm(props: {
         <select {...field('when')}>
           <option value="now">{trans.__('now')}</option>
           <option value="at">{trans.__('at a time')}</option>
+          <option value="after">{trans.__('after a run')}</option>
           <option value="cron">{trans.__('again and again')}</option>
         </select>
       </label>
+      {filled.when === 'after' && (
+        <After {...props} after={filled.after} change={after => fill({ ...filled, after })} />
+      )}
       {filled.when === 'at' && (
         <label>
           {trans.__('Time')}
@@ -131,6 +148,11 @@ export function ScheduleForm(props: {
           ))}
         </select>
       </label>
+      <Priority
+        trans={trans}
+        value={filled.priority}
+        change={priority => fill({ ...filled, priority })}
+      />
       <label>
         {trans.__('Parameters')}
         <input type="text" placeholder='{"epochs": 10}' {...field('parameters')} />
@@ -148,7 +170,14 @@ export function ScheduleForm(props: {
           </select>
         </label>
       )}
-      {filled.when !== 'now' && (
+      {filled.when === 'after' && (
+        <p className="macgpu-Card-about">
+          {trans.__(
+            'This Jupyter server begins it. If the server is off by then, it begins when the server is back.'
+          )}
+        </p>
+      )}
+      {(filled.when === 'at' || filled.when === 'cron') && (
         <>
           <label>
             {trans.__('If the server was off')}

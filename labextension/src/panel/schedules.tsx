@@ -7,6 +7,7 @@ import type { ISchedule } from '../rows';
 import type { IFleet } from '../tokens';
 import { endWord, scheduleWord } from '../words';
 import { useChanges } from './changes';
+import { title } from './title';
 
 export interface ISchedules {
   fleet: IFleet;
@@ -47,6 +48,8 @@ function Schedule(props: ISchedules & { schedule: ISchedule }): React.ReactEleme
     scheduleWord(trans, schedule),
     schedule.now?.host ?? schedule.on,
     schedule.cron,
+    awaited(props),
+    schedule.priority ? trans.__('priority %1', schedule.priority) : null,
     schedule.next === null ? null : trans.__('next %1', moment(schedule.next))
   ];
   return (
@@ -66,6 +69,16 @@ function Schedule(props: ISchedules & { schedule: ISchedule }): React.ReactEleme
       <Verbs {...props} name={name} />
     </li>
   );
+}
+
+/** Return which runs go before a schedule, as far as they are not over. */
+function awaited(props: ISchedules & { schedule: ISchedule }): string | null {
+  const { trans, fleet, schedule } = props;
+  const names = (schedule.awaits ?? []).map(({ run, host }) => {
+    const known = fleet.runs.get(run);
+    return `${known ? title(trans, known) : run.slice(0, 8)} (${host})`;
+  });
+  return names.length ? trans.__('after %1', names.join(', ')) : null;
 }
 
 function Last(props: ISchedules & { schedule: ISchedule }): React.ReactElement | null {

@@ -18,17 +18,25 @@ export function sections(fleet: IFleet, work: IWork, trans: TranslationBundle): 
   return [
     new Section(trans.__('This notebook'), () => <ThisNotebook {...shared} />),
     new Section(trans.__('Macs'), () => <Chosen {...shared} />),
-    new Section(trans.__('Runs'), () => (
-      <Runs
-        {...shared}
-        goTo={run => void work.visits.go(run)}
-        firstLine={run => work.visits.firstLine(run)}
-      />
-    )),
+    new Section(trans.__('Runs'), () => <AllRuns {...shared} />),
     new Section(trans.__('Schedules'), () => (
       <Schedules {...shared} open={path => void work.visits.open(path)} />
     ))
   ];
+}
+
+/** The runs, with what the notebook in front can do with them. */
+function AllRuns(props: IWork & { fleet: IFleet; trans: TranslationBundle }): React.ReactElement {
+  const { choices, visits, runCell } = props;
+  useChanges(choices.changed);
+  return (
+    <Runs
+      {...props}
+      goTo={run => void visits.go(run)}
+      firstLine={run => visits.firstLine(run)}
+      follow={choices.current ? runCell : null}
+    />
+  );
 }
 
 /** The Macs, with what the notebook in front has chosen. */

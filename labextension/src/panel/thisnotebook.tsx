@@ -2,7 +2,8 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
 import { Picker } from '../devicepicker';
-import type { IFleet, IWork } from '../tokens';
+import type { IFleet, IHeardRun, IWork } from '../tokens';
+import { CellForm } from './cellform';
 import { useChanges } from './changes';
 import { LiveValues } from './livevalues';
 import { ScheduleForm } from './scheduleform';
@@ -12,7 +13,7 @@ export function ThisNotebook(
   props: IWork & { fleet: IFleet; trans: TranslationBundle }
 ): React.ReactElement {
   const { fleet, trans, choices } = props;
-  const [isOpen, open] = React.useState(false);
+  const [form, open] = React.useState<'' | 'cell' | 'now' | 'at'>('');
   useChanges(choices.changed, fleet.runsChanged, fleet.hostsChanged);
   const panel = choices.current;
   if (!panel) {
@@ -21,6 +22,7 @@ export function ThisNotebook(
   const path = panel.context.path.replace(/^RTC:/, '');
   const runs = [...fleet.runs.values()].filter(run => run.notebook === path);
   const live = runs.filter(run => !run.final);
+  const firstLine = (run: IHeardRun): string => props.visits.firstLine(run);
   return (
     <div>
       <div className="macgpu-Card-name" title={path}>
@@ -36,20 +38,36 @@ export function ThisNotebook(
           : trans.__('No run under way')}
       </div>
       <LiveValues {...props} key={path} panel={panel} path={path} runs={runs} />
-      {isOpen ? (
+      {form === '' && (
+        <div className="macgpu-Buttons">
+          <button className="macgpu-Button" onClick={() => open('cell')}>
+            {trans.__('Run the selected cell…')}
+          </button>
+          <button className="macgpu-Button" onClick={() => open('now')}>
+            {trans.__('Run the whole notebook…')}
+          </button>
+        </div>
+      )}
+      {form === 'cell' && (
+        <CellForm
+          {...props}
+          key={path}
+          panel={panel}
+          firstLine={firstLine}
+          openNotebook={() => open('at')}
+          close={() => open('')}
+        />
+      )}
+      {(form === 'now' || form === 'at') && (
         <ScheduleForm
           {...props}
           key={path}
           path={path}
+          when={form}
+          firstLine={firstLine}
           save={() => panel.context.save()}
-          close={() => open(false)}
+          close={() => open('')}
         />
-      ) : (
-        <div className="macgpu-Buttons">
-          <button className="macgpu-Button" onClick={() => open(true)}>
-            {trans.__('Run the whole notebook…')}
-          </button>
-        </div>
       )}
     </div>
   );
