@@ -10,6 +10,7 @@ from .fleet.hosts import select
 from .folder import Talk, listing, read_pattern
 from .gathering import gather
 from .getting import get
+from .inputs import read_inputs
 from .moving import move
 from .options import CellOptions
 from .overview import STATUS_COLUMNS as STATUS_COLUMNS
@@ -115,7 +116,10 @@ def _describe(extension: Extension, command: Command) -> None:
 
 
 def _where(extension: Extension, command: Command) -> None:
-    data = overview.where(extension.pool, command.cell or CellOptions())
+    options = command.cell or CellOptions()
+    names = extension.shell.user_ns
+    inputs = read_inputs("", names, explicit=options.inputs, limit=None) if options.inputs else None
+    data = overview.where(extension.pool, options, inputs)
     _answer(extension, command, data, overview.ranked(data), overview.ranked_page(data))
 
 

@@ -19,7 +19,7 @@ from .job import Run
 from .session import Session
 from .submission import new_run
 from .submission import submission as make_submission
-from .way import mind_devices, put_files, read, wish_for
+from .way import just_found, make_ready, read, wish_for
 from .wire.errors import MacGPUError, RunCancelled, RunRefused
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from .interrupts import Interrupts
     from .options import CellOptions
     from .optionvalues import After
-    from .placement import Placement
+    from .placement import Placement, Wish
     from .wire import messages as m
 
 #: What comes back by itself of a run that nobody waits for: all of it waits on the host anyway.
@@ -88,9 +88,9 @@ def detach(cell: Cell, options: CellOptions, desk: Desk, *, group: str = "") -> 
     own = not inputs.capture.holders
     inputs.mind_retry(options.retry)
     before = [(predecessor(after, desk), after.whatever) for after in options.after]
-    session, placement = _place(cell, inputs, beside(options, before), desk, own=own)
-    mind_devices(inputs, home.namespace, session, desk.show)
-    put_files(options, session, desk.show, desk.interrupts)
+    wish = wish_for(cell, inputs, beside(options, before), home.pool)
+    session, placement = _place(wish, inputs, desk, own=own)
+    make_ready(inputs, home.namespace, options, session, desk.show, desk.interrupts)
     here = [(run, whatever) for run, whatever in before if run.host == session.host.name]
     name = new_run()
     submission = make_submission(
@@ -109,6 +109,7 @@ def detach(cell: Cell, options: CellOptions, desk: Desk, *, group: str = "") -> 
             "keep": desk.keep,
             "group": group,
         },
+        found=just_found(wish, options),
     )
     kept = handed(name, session, cell, inputs, home.namespace, own=own)
     row = {"options": submission.message.options, "session": session.session}
@@ -239,11 +240,8 @@ class Errand:
             self.error = error
 
 
-def _place(
-    cell: Cell, inputs: Inputs, options: CellOptions, desk: Desk, *, own: bool
-) -> tuple[Session, Placement]:
+def _place(wish: Wish, inputs: Inputs, desk: Desk, *, own: bool) -> tuple[Session, Placement]:
     pool = desk.home.pool
-    wish = wish_for(cell, inputs, options, pool)
     if not own:
         session, placement = pool.lease(wish, desk.show.notice)
         desk.placed(session)

@@ -55,10 +55,18 @@ class Link:
     beside
         The number that the host gave this kernel's own connection, for one more that only
         carries parts of its bulk.
+    held
+        What another link of the same notebook knows that the host holds, to share it; None
+        begins with nothing.
     """
 
     def __init__(
-        self, transport: Transport, client: str, notebook: str, beside: int | None = None
+        self,
+        transport: Transport,
+        client: str,
+        notebook: str,
+        beside: int | None = None,
+        held: dict[str, None] | None = None,
     ) -> None:
         self.transport = transport
         self.client = client
@@ -71,7 +79,7 @@ class Link:
         self._pid = os.getpid()
         self._lock = threading.RLock()
         #: Digests of blobs that the host held when it was last told of them.
-        self.held: dict[str, None] = {}
+        self.held: dict[str, None] = {} if held is None else held
         #: When the last byte came, and when there last was a use for it; `time.monotonic`.
         self.heard = self.used = 0.0
         self._pinged = 0.0
@@ -232,8 +240,9 @@ class Link:
         for digest in digests:
             self.held.pop(digest, None)
             self.held[digest] = None
-        while len(self.held) > _HELD:
-            del self.held[next(iter(self.held))]
+        # Links of several threads share them: what another one has just forgotten is gone.
+        for digest in list(self.held)[:-_HELD]:
+            self.held.pop(digest, None)
 
     def close(self) -> None:
         """Close the connection, if this process opened it."""

@@ -9,10 +9,11 @@ from . import runs
 from .fleet.hosts import select
 from .fleet.status import shown_state
 from .lengths import past_of
-from .placement import ROWS, rows_of, wish_of
+from .placement import ROWS, rows_of
 from .scheduling.explain import COLUMNS, Row, cells, table
 from .scheduling.status import State
 from .tables import page_lines, page_pairs, page_table
+from .way import wish_with
 from .wire.errors import MacGPUError, PlacementError
 from .wire.plain import plain_line, plain_values
 from .wire.telemetry import to_json
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from .fleet.hosts import Host
     from .fleet.seen import Seen
+    from .inputs import Inputs
     from .options import CellOptions
     from .placement import Answer
     from .pool import Pool
@@ -136,23 +138,22 @@ def described_page(data: Mapping[str, Any]) -> str:
     return page_lines(_title(data)) + "".join(tables)
 
 
-def where(pool: Pool, options: CellOptions) -> dict[str, Any]:
+def where(pool: Pool, options: CellOptions, inputs: Inputs | None = None) -> dict[str, Any]:
     """Say where a cell with these options would run: the host, the reason, and all hosts' rows.
 
     Hosts are asked as for a cell; nothing is sent. Where no host can take it, ``host`` is None.
+
+    Parameters
+    ----------
+    inputs
+        What the cell would read, where that is known.
 
     Raises
     ------
     ConfigError, PlacementError
         If there is no such profile or host.
     """
-    wish = wish_of(
-        options,
-        pool.fleet,
-        home=pool.current.host.name if pool.current else None,
-        uses=pool.uses,
-        keys=pool.label_keys() if options.on or pool.uses else (),
-    )
+    wish = wish_with(inputs, options, pool)
     try:
         chosen = pool.decide(wish)
     except PlacementError:
@@ -185,6 +186,7 @@ def why(pool: Pool, wanted: str) -> dict[str, Any]:
         "reason": plain_line(str(told.get("reason", ""))) or "nothing was stored with this run",
         "rows": list(_rows(rows if isinstance(rows, list) else [])),
         **({} if past is None else {"length": past.as_json()}),
+        **({"there": there} if (there := _sizes(told.get("there"))) else {}),
     }
 
 
@@ -210,6 +212,10 @@ def _ranked(data: Mapping[str, Any]) -> tuple[str, list[Row], list[str]]:
     notes = [f"the best {ROWS} hosts"] if "run" in data and len(rows) == ROWS else []
     if (past := past_of(data.get("length"))) is not None:
         notes.append(past.text())
+    notes += [
+        f"{name} holds {format_size(size)} of the inputs already"
+        for name, size in data.get("there", {}).items()
+    ]
     notes += [f"{name}: {text}" for name, text in data.get("speeds", {}).items()]
     return head, rows, notes
 
@@ -326,6 +332,12 @@ def _title(data: Mapping[str, Any]) -> str:
 
 def _facts(data: Mapping[str, Any]) -> list[tuple[str, object]]:
     return [(key, value) for key, value in _flat("", data) if key != "host"]
+
+
+def _sizes(raw: object) -> dict[str, int]:
+    """Read what hosts hold, as a host gives it back."""
+    told = raw.items() if isinstance(raw, dict) else ()
+    return {plain_line(str(name)): size for name, size in told if type(size) is int and size > 0}
 
 
 def _name(name: str, labels: Mapping[str, str]) -> str:

@@ -11,7 +11,7 @@ which hosts are worth a connection before it is believed, and what its answer is
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from .fleet.hosts import SELECTS, select
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from .options import CellOptions
     from .scheduling.rank import Candidate, Ranking
     from .scheduling.selectors import Selector
+    from .scheduling.status import HostStatus
+    from .wire.blobs import Blob
 
 #: Hosts that are connected to at the same time for one decision, beside the notebook's own.
 AT_ONCE = 4
@@ -58,11 +60,14 @@ class Wish:
         warm and its files are there. Not where the cell itself says what host it wants.
     past
         What the cell's last runs tell of its length; None if there is none.
+    blobs
+        Large inputs that a host may hold already; not looked for where no host holds any.
     """
 
     needs: Needs = Needs()  # noqa: RUF009 - frozen
     stays: bool = True
     past: Past | None = None
+    blobs: tuple[Blob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +97,8 @@ class Placement:
         cell is for this one alone.
     past
         How long the cell was expected to take, if there was anything to tell by.
+    there
+        Bytes of the cell's inputs that hosts are known to hold, by host.
     """
 
     host: Host
@@ -99,12 +106,14 @@ class Placement:
     ranking: Ranking
     among: tuple[str, ...] = ()
     past: Past | None = None
+    there: Mapping[str, int] = field(default_factory=dict)
 
     def rank(self, limit: int | None = ROWS) -> dict[str, Any]:
         """Return what is stored with the run, for `why`: no more than the best `limit` hosts."""
         rows = rows_of(self.ranking, limit)
-        told = {} if self.past is None else {"length": self.past.as_json()}
-        return {"host": self.host.name, "reason": self.reason, "rows": rows, **told}
+        told = {"host": self.host.name, "reason": self.reason, "rows": rows}
+        length = {} if self.past is None else {"length": self.past.as_json()}
+        return told | length | ({"there": dict(self.there)} if self.there else {})
 
 
 def wish_of(
@@ -117,6 +126,7 @@ def wish_of(
     input_bytes: int = 0,
     keys: Collection[str] = (),
     past: Past | None = None,
+    blobs: tuple[Blob, ...] = (),
 ) -> Wish:
     """Return what a cell asks of its host.
 
@@ -130,6 +140,8 @@ def wish_of(
         Keys of labels that are known of hosts, beside those of the fleet file.
     past
         How long the cell took before.
+    blobs
+        Large inputs that a host may hold already.
 
     Raises
     ------
@@ -160,7 +172,7 @@ def wish_of(
         seconds=None if past is None else past.seconds,
     )
     stays = not (options.on or options.profile or options.prefer)
-    return Wish(needs=needs, stays=stays, past=past)
+    return Wish(needs=needs, stays=stays, past=past, blobs=blobs)
 
 
 def _profile_needs(profile: Profile | None) -> Needs:
@@ -190,6 +202,24 @@ def named(
     if is_host or not (SELECTS.search(text) or text in known):
         return select(fleet.hosts, text, fleet.notice).name, None
     return None, parse_selector(text)
+
+
+def held_by(held: Mapping[str, Collection[str]], blobs: Collection[Blob]) -> dict[str, int]:
+    """Return how many bytes of blobs hosts hold, by the digests of what each is known to hold.
+
+    A host may have let go of some of it since: then it asks for that. Hosts that hold nothing of
+    it are left out.
+    """
+    sizes = {
+        name: sum(blob.size for blob in blobs if blob.digest in digests)
+        for name, digests in held.items()
+    }
+    return {name: size for name, size in sizes.items() if size}
+
+
+def holding(status: HostStatus, there: int | None) -> HostStatus:
+    """Return a host as it is for a cell of whose inputs it holds so many bytes."""
+    return replace(status, inputs_there=there) if there else status
 
 
 def to_ask(ranking: Ranking, asked: Collection[str], unheard: Collection[str]) -> tuple[str, ...]:
@@ -241,6 +271,11 @@ def hoped(ranking: Ranking, unheard: Collection[str]) -> list[Candidate]:
 def is_broken(candidate: Candidate) -> bool:
     """Say whether a host's GPU failed its test: it is believed only when it says otherwise."""
     return any(reason.code == "gpu-test" for reason in candidate.reasons)
+
+
+def well_in(answers: Mapping[str, Answer | None]) -> set[str]:
+    """Return the names of the hosts that have answered well."""
+    return {name for name, answer in answers.items() if answer is not None and not answer.error}
 
 
 def best_of(ranking: Ranking, well: Collection[str]) -> Candidate | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import threading
 import time
-from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,8 @@ from .placement import (
     among,
     best_of,
     elsewhere,
+    held_by,
+    holding,
     hoped,
     is_broken,
     may_have,
@@ -28,6 +30,7 @@ from .placement import (
     reason_for,
     to_ask,
     unreachable,
+    well_in,
 )
 from .scheduling.rank import rank
 from .scheduling.status import State
@@ -151,13 +154,13 @@ class Pool:
             asked |= dict.fromkeys(names)
             asked |= self._ask(names)
             ranking = self.ranking(wish)
-            if best := best_of(ranking, _well(asked)):
-                return self._placement(best, ranking, wish, _well(asked))
+            if best := best_of(ranking, well_in(asked)):
+                return self._placement(best, ranking, wish, well_in(asked))
         while silent := [name for name, answer in asked.items() if answer is None]:
             asked |= self._ask(silent)
             ranking = self.ranking(wish)
-            if best := best_of(ranking, _well(asked)):
-                return self._placement(best, ranking, wish, _well(asked))
+            if best := best_of(ranking, well_in(asked)):
+                return self._placement(best, ranking, wish, well_in(asked))
         raise nobody(ranking, self.fleet)
 
     def further(
@@ -184,7 +187,9 @@ class Pool:
         """Put hosts in order for a cell by what is known of them now; nobody is asked."""
         self._learn()
         of = self.fleet.hosts if hosts is None else hosts
-        statuses = (waited_on(self.statuses.status(host), waits.get(host.name)) for host in of)
+        there = self._there(wish)
+        seen = (waited_on(self.statuses.status(host), waits.get(host.name)) for host in of)
+        statuses = (holding(status, there.get(status.name)) for status in seen)
         return rank(statuses, wish.needs, self.statuses.now())
 
     def label_keys(self) -> set[str]:
@@ -195,8 +200,7 @@ class Pool:
 
     def labels_of(self, name: str) -> Mapping[str, str]:
         """Return what is known of a host's labels; none of one that the fleet no longer has."""
-        host = next((host for host in self.fleet.hosts if host.name == name), None)
-        return {} if host is None else self.statuses.status(host).labels
+        return next((self.statuses.status(host).labels for host in self._named((name,))), {})
 
     def ask(self, hosts: Sequence[Host], patience: float = _ALL) -> dict[str, Answer]:
         """Ask hosts at once, and return the answers of `patience` seconds, errors included."""
@@ -226,11 +230,8 @@ class Pool:
             If none does; each one's reason is in it.
         """
         answers = self.ask(self.fleet.hosts)
-        well = [
-            host
-            for host in self.fleet.hosts
-            if host.name in answers and answers[host.name].error is None
-        ]
+        names = well_in(answers)
+        well = [host for host in self.fleet.hosts if host.name in names]
         if not well:
             raise unreachable(self.fleet.hosts, answers)
         return well
@@ -270,8 +271,8 @@ class Pool:
     def runs(self, host: Host, notebook: str) -> list[dict[str, object]]:
         """Return the runs that a host knows: of one notebook, or of all for ``""``."""
         wish = m.ListRuns(notebook=notebook)
-        link = self.session(host).link
-        return runs_in(link.ask(wish, lambda message: isinstance(message, m.Runs)))
+        answer = self.session(host).link.ask(wish, lambda message: isinstance(message, m.Runs))
+        return list(json.loads(bytes(answer.buffers[0])))
 
     def close(self, patience: float = _PARTING) -> None:
         """End this kernel's sessions within `patience` seconds; runs that live go on."""
@@ -294,7 +295,7 @@ class Pool:
         before = self.statuses.version
         answers = self._ask([home.name])
         ranking = first if self.statuses.version == before else self.ranking(wish, among)
-        best = best_of(ranking, _well(answers))
+        best = best_of(ranking, well_in(answers))
         return None if best is None else self._placement(best, ranking, wish)
 
     def _ask(self, names: Collection[str]) -> dict[str, Answer]:
@@ -315,6 +316,9 @@ class Pool:
             sample = glance(session.link, settle)
             if sample is not None:
                 self.statuses.told(host, sample)
+
+    def _there(self, wish: Wish) -> dict[str, int]:
+        return held_by({each.host.name: each.link.held for each in self.sessions()}, wish.blobs)
 
     def _learn(self) -> None:
         """Take in what the hellos said that came since."""
@@ -356,15 +360,18 @@ class Pool:
         self, chosen: Candidate, ranking: Ranking, wish: Wish, well: Collection[str] = ()
     ) -> Placement:
         (host,) = self._named((chosen.host,))
-        reason = reason_for(chosen, ranking, wish)
-        names = among(ranking, well)
-        return Placement(host=host, reason=reason, ranking=ranking, among=names, past=wish.past)
+        return Placement(
+            host=host,
+            reason=reason_for(chosen, ranking, wish),
+            ranking=ranking,
+            among=among(ranking, well),
+            past=wish.past,
+            there=self._there(wish),
+        )
 
     def _renewed(self, session: Session, host: Host) -> Session | None:
         """Let a session follow its entry in the fleet file; None if it is another machine now."""
-        old = session.host
-        same = {"labels", "taints", "slots", "policy", "trust"}
-        if replace(old, **{name: getattr(host, name) for name in same}) == host:
+        if session.host.is_reached_as(host):
             session.host = host
             return session
         session.link.drop()
@@ -374,22 +381,11 @@ class Pool:
 
     def _beside(self, host: Host) -> Link:
         """Return one more link to a host, over the same way."""
-        return Link(self.session(host).link.transport, self.client, self.notebook)
+        link = self.session(host).link
+        return Link(link.transport, self.client, self.notebook, held=link.held)
 
     def _rest(self) -> None:
         while not self._closed.wait(_ROUND):
             for session in self.sessions():
                 if self.lookouts.rest(session.host.name, IDLE):
                     session.link.rest(IDLE)
-
-
-def runs_in(answer: m.Message) -> list[dict[str, object]]:
-    """Return the rows of a `Runs` message."""
-    import json
-
-    rows: list[dict[str, object]] = json.loads(bytes(answer.buffers[0]))
-    return rows
-
-
-def _well(answers: Mapping[str, Answer | None]) -> set[str]:
-    return {name for name, answer in answers.items() if answer is not None and not answer.error}

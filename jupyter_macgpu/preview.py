@@ -9,14 +9,11 @@ from .gathering import gather
 from .placement import rows_of
 from .scheduling.explain import table
 from .way import read, wish_for
-from .wire import blobs
 from .wire.values.refusals import type_name
 from .wire.values.remote import format_size
 
 if TYPE_CHECKING:
     from .cell import Cell
-    from .fleet.hosts import Host
-    from .inputs import Inputs
     from .options import CellOptions
     from .pool import Pool
 
@@ -40,7 +37,7 @@ def preview(cell: Cell, namespace: dict[str, Any], options: CellOptions, pool: P
         lines.append(placement.past.text())
     if len(placement.ranking.candidates) > 1:
         lines += table(rows_of(placement.ranking)).splitlines()
-    there = _there(inputs, placement.host, pool)
+    there = placement.there.get(placement.host.name)
     known = f", of which {format_size(there)} are there from before" if there else ""
     lines.append(f"would send {len(capture.names)} variables, {format_size(total)}{known}")
     largest = sorted(capture.nbytes.items(), key=lambda item: -item[1])
@@ -57,12 +54,3 @@ def preview(cell: Cell, namespace: dict[str, Any], options: CellOptions, pool: P
     if lacking:
         lines.append(f"reads, but not here: {', '.join(lacking)}")
     return "\n".join(lines)
-
-
-def _there(inputs: Inputs, host: Host, pool: Pool) -> int:
-    """Return how many bytes a host is known to hold; what it has let go since, it asks for."""
-    held = [session.link.held for session in pool.sessions() if session.host.name == host.name]
-    if not any(held):
-        return 0
-    apart = blobs.parted({}, inputs.raw())[2]
-    return sum(view.nbytes for name, view in apart.items() if any(name in each for each in held))

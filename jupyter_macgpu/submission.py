@@ -15,7 +15,7 @@ from .wire import messages as m
 from .wire.values.remote import RemoteValue
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from .cell import Cell, Program
     from .fleet.hosts import Host
@@ -35,6 +35,7 @@ def submission(
     rank: Mapping[str, Any],
     limits: Mapping[str, int],
     job: Mapping[str, Any] = MappingProxyType({}),
+    found: Sequence[blobs.Blob] | None = None,
 ) -> Submission:
     """Return what is sent for a cell.
 
@@ -48,6 +49,8 @@ def submission(
         Bytes that come back by themselves, as ``value`` and ``cell``; empty for the default.
     job
         What a run that goes on by itself asks for beside that; see `mac.jobs`.
+    found
+        The blobs of the inputs, if they were found just now; None looks for them.
 
     Raises
     ------
@@ -56,7 +59,7 @@ def submission(
     """
     described = _description(cell, inputs, options, session.host, limits)
     described["stdin"] = not (job.get("detach") or job.get("own"))
-    described, left, apart = blobs.parted(described, inputs.raw())
+    described, left, apart = blobs.parted(described, inputs.raw(), found)
     pieces = bundle.pack([json.dumps(described).encode(), *left])
     message = m.Submit(
         run=run,

@@ -33,6 +33,7 @@ from .submission import submission as make_submission
 from .variables import variables
 from .waiting import Request, Waiting
 from .wire import messages as m
+from .wire.blobs import found_in
 from .wire.errors import TransportError
 from .wire.values.capture import INPUT_LIMIT
 from .wire.values.imported import imports_of
@@ -45,14 +46,18 @@ if TYPE_CHECKING:
     from .fleet.hosts import Host
     from .handed import Handed
     from .interrupts import Interrupts
+    from .lengths import Past
     from .link import Link
     from .options import CellOptions
     from .placement import Placement, Wish
     from .pool import Pool
     from .session import Session
+    from .wire.blobs import Blob
 
 #: Seconds that a run may still wait on the host whose slot it was granted.
 _LEAST_WAIT = 1.0
+#: Seconds of waiting after which inputs are hashed anew: other threads may have changed them.
+_JUST = 1.0
 
 
 class Second(Protocol):
@@ -118,8 +123,7 @@ def run_cell(
     inputs = _captured(cell, namespace, options, steps := steps or Steps())  # 1 capture
     with _placed(cell, inputs, options, run := new_run(), pool, show, interrupts) as place:
         placed(session := place.session)  # 2 place
-        mind_devices(inputs, namespace, session, show)
-        put_files(options, session, show, interrupts)
+        make_ready(inputs, namespace, options, session, show, interrupts)
         submission = make_submission(
             cell,
             inputs,
@@ -130,6 +134,7 @@ def run_cell(
             rank=place.placement.rank(),
             limits=limits,
             job=job,
+            found=place.blobs,
         )
         record(submission.message, session.host.name)
     # 3 ship, 4 execute, and the outputs of 5 publish
@@ -187,11 +192,15 @@ def driven(execution: Execution, link: Link, show: Show, interrupts: Interrupts)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
-    """Where a cell is to run, why there, and what is left of its options after waiting."""
+    """Where a cell is to run, why there, and what is left of its options after waiting.
+
+    `blobs` are its large inputs as they are now, where they are known.
+    """
 
     session: Session
     placement: Placement
     options: CellOptions
+    blobs: tuple[Blob, ...] | None
 
 
 @contextlib.contextmanager
@@ -217,18 +226,33 @@ def _placed(
     session = pool.owners.owner(inputs.capture.handles, session)
     if options.wait is not None:
         options = replace(options, wait=max(_LEAST_WAIT, options.wait - waiting.waited))
+    blobs = just_found(wish, options) if waiting.waited < _JUST else None
     try:
-        yield _Place(session=session, placement=placement, options=options)
+        yield _Place(session=session, placement=placement, options=options, blobs=blobs)
     except BaseException:
         waiting.give_back(session)
         raise
 
 
-def mind_devices(inputs: Inputs, namespace: dict[str, Any], session: Session, show: Show) -> None:
-    """Refuse inputs that name a device which the host lacks, and say what else is to be said."""
+def make_ready(
+    inputs: Inputs,
+    namespace: dict[str, Any],
+    options: CellOptions,
+    session: Session,
+    show: Show,
+    interrupts: Interrupts,
+) -> None:
+    """Refuse inputs that name a device which the host lacks, and put the files there.
+
+    Raises
+    ------
+    InputError, FilesError, TransportError
+        If a device is not there, or as `put_files` says. No run was started.
+    """
     devices = session.link.connect().detail.get("devices") or ["cpu"]
     for line in check_devices(inputs.capture.names, namespace, session.host.name, devices):
         show.notice(line)
+    put_files(options, session, show, interrupts)
 
 
 def put_files(options: CellOptions, session: Session, show: Show, interrupts: Interrupts) -> None:
@@ -277,17 +301,53 @@ def wish_for(cell: Cell, inputs: Inputs, options: CellOptions, pool: Pool) -> Wi
     ConfigError, PlacementError
         If there is no such profile or host. Nothing was sent.
     """
-    capture = inputs.capture
+    return wish_with(inputs, options, pool, pool.lengths.of(origin_of(cell, pool.notebook)))
+
+
+def wish_with(
+    inputs: Inputs | None, options: CellOptions, pool: Pool, past: Past | None = None
+) -> Wish:
+    """Return what any cell with these inputs and options asks of its host.
+
+    Parameters
+    ----------
+    inputs
+        None are none that matter.
+    past
+        How long the cell took before.
+
+    Raises
+    ------
+    ConfigError, PlacementError
+        If there is no such profile or host. Nothing was sent.
+    """
+    capture = None if inputs is None else inputs.capture
     return wish_of(
         options,
         pool.fleet,
         home=pool.current.host.name if pool.current else None,
         uses=pool.uses,
-        holders=capture.holders,
-        input_bytes=sum(capture.nbytes.values()) + len(capture.stream),
+        holders=frozenset() if capture is None else capture.holders,
+        input_bytes=0 if capture is None else sum(capture.nbytes.values()) + len(capture.stream),
         keys=pool.label_keys() if options.on or pool.uses else (),
-        past=pool.lengths.of(origin_of(cell, pool.notebook)),
+        past=past,
+        blobs=() if inputs is None else _blobs_of(inputs, pool),
     )
+
+
+def _blobs_of(inputs: Inputs, pool: Pool) -> tuple[Blob, ...]:
+    """Return the large inputs of a cell, if any host may hold some of them."""
+    is_held = any(session.link.held for session in pool.sessions())
+    return found_in(inputs.raw()) if is_held else ()
+
+
+def just_found(wish: Wish, options: CellOptions) -> tuple[Blob, ...] | None:
+    """Return the large inputs that were found for a wish, where its cell has not waited since.
+
+    None where they have to be looked for: other threads of the notebook may have changed them
+    while files were put.
+    """
+    return None if options.files else wish.blobs or None
 
 
 def learn(result: Result, sent: m.Submit, host: Host, pool: Pool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -67,6 +67,11 @@ class Host:
     def address(self) -> str:
         """What SSH is asked for: the host name, or the name here, as ``~/.ssh/config`` knows it."""
         return self.hostname or self.name
+
+    def is_reached_as(self, other: Host) -> bool:
+        """Say whether another entry is of the same machine, and the way there is the same."""
+        marks = {"labels", "taints", "slots", "policy", "trust"}
+        return replace(self, **{name: getattr(other, name) for name in marks}) == other
 
     @property
     def whole_policy(self) -> HostPolicy:

@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 from .errors import RemoteProtocolError
 
@@ -27,6 +27,14 @@ LARGEST = 2**50
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 #: Where a cell's description says which of the parts behind it are blobs.
 _KEY = "blobs"
+
+
+class Blob(NamedTuple):
+    """A blob among a cell's inputs: its number there, its digest, and its bytes."""
+
+    number: int
+    digest: str
+    size: int
 
 
 class Digest:
@@ -95,10 +103,30 @@ def are_sound(found: Mapping[Any, Any], coming: Sequence[Any]) -> bool:
     )
 
 
+def found_in(inputs: Sequence[memoryview]) -> tuple[Blob, ...]:
+    """Return which of a cell's inputs are blobs, the largest first; all of these are hashed."""
+    large = sorted(
+        (number for number, view in enumerate(inputs) if view.nbytes >= LEAST),
+        key=lambda number: -inputs[number].nbytes,
+    )[:MOST]
+    digests = digests_of([inputs[number] for number in large])
+    return tuple(
+        Blob(number, digest, inputs[number].nbytes)
+        for number, digest in zip(large, digests, strict=True)
+    )
+
+
 def parted(
-    description: dict[str, Any], inputs: Sequence[memoryview]
+    description: dict[str, Any],
+    inputs: Sequence[memoryview],
+    found: Sequence[Blob] | None = None,
 ) -> tuple[dict[str, Any], list[memoryview], dict[str, memoryview]]:
     """Part the blobs from a cell's inputs: the stream of their pickle, and its buffers.
+
+    Parameters
+    ----------
+    found
+        What `found_in` returned for these inputs as they are now; None looks for it.
 
     Returns
     -------
@@ -106,14 +134,11 @@ def parted(
         The description, which says where they were; the inputs that are left; the blobs by
         digest. A blob that stands in several places is there once.
     """
-    large = sorted(
-        (number for number, view in enumerate(inputs) if view.nbytes >= LEAST),
-        key=lambda number: -inputs[number].nbytes,
-    )[:MOST]
-    if not large:
+    if found is None:
+        found = found_in(inputs)
+    if not found:
         return description, list(inputs), {}
-    digests = digests_of([inputs[number] for number in large])
-    places = dict(zip(large, digests, strict=True))
+    places = {blob.number: blob.digest for blob in found}
     left = [view for number, view in enumerate(inputs) if number not in places]
     said = {**description, _KEY: [places.get(number, "") for number in range(len(inputs))]}
     return said, left, {digest: inputs[number] for number, digest in places.items()}
