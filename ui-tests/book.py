@@ -195,6 +195,11 @@ class Book:
         """Return what a cell shows."""
         return self.cell(number).locator(".jp-Cell-outputArea")
 
+    def source(self, number: int) -> str:
+        """Return what stands in a cell."""
+        found = f"number => {_PANEL}.content.widgets[number].model.sharedModel.getSource()"
+        return str(self.page.evaluate(found, number))
+
     def outputs(self, number: int) -> list[dict[str, Any]]:
         """Return a cell's outputs as the notebook holds them."""
         found = self.page.evaluate(

@@ -79,8 +79,9 @@ def fleet_server(folder: Path, macs: SimulatedFleet) -> Iterator[JupyterServer]:
 
 @pytest.fixture(scope="session")
 def on_macs(server: JupyterServer, macs: SimulatedFleet) -> str:
-    """Return the name of a kernel whose fleet the simulated Macs are."""
-    return server.kernel("macs", MACGPU_FLEET=str(macs.file))
+    """Return the name of a kernel whose fleet the simulated Macs are; it finds our modules."""
+    here = str(Path(__file__).parent)
+    return server.kernel("macs", MACGPU_FLEET=str(macs.file), PYTHONPATH=here)
 
 
 @pytest.fixture(scope="session")
@@ -100,30 +101,11 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
     made.close()
 
 
-@pytest.fixture
-def lab(server: JupyterServer, context: BrowserContext) -> Iterator[Front]:
-    """Give a test JupyterLab."""
-    front = Front(LAB, server, context)
-    yield front
-    front.close()
-
-
-@pytest.fixture(params=[LAB, NOTEBOOK])
-def fleet(
-    request: pytest.FixtureRequest, fleet_server: JupyterServer, context: BrowserContext
-) -> Iterator[Front]:
-    """Give a test each front end with a fleet in turn."""
-    opened = Front(request.param, fleet_server, context)
+def _front(app: str, server: JupyterServer, context: BrowserContext) -> Iterator[Front]:
+    """Give a test a front end, and close all that it opened there."""
+    opened = Front(app, server, context)
     yield opened
     opened.close()
-
-
-@pytest.fixture
-def fleet_lab(fleet_server: JupyterServer, context: BrowserContext) -> Iterator[Front]:
-    """Give a test JupyterLab with a fleet."""
-    front = Front(LAB, fleet_server, context)
-    yield front
-    front.close()
 
 
 @pytest.fixture(params=[LAB, NOTEBOOK])
@@ -131,6 +113,24 @@ def front(
     request: pytest.FixtureRequest, server: JupyterServer, context: BrowserContext
 ) -> Iterator[Front]:
     """Give a test each front end in turn."""
-    opened = Front(request.param, server, context)
-    yield opened
-    opened.close()
+    yield from _front(request.param, server, context)
+
+
+@pytest.fixture
+def lab(server: JupyterServer, context: BrowserContext) -> Iterator[Front]:
+    """Give a test JupyterLab."""
+    yield from _front(LAB, server, context)
+
+
+@pytest.fixture(params=[LAB, NOTEBOOK])
+def fleet(
+    request: pytest.FixtureRequest, fleet_server: JupyterServer, context: BrowserContext
+) -> Iterator[Front]:
+    """Give a test each front end with a fleet in turn."""
+    yield from _front(request.param, fleet_server, context)
+
+
+@pytest.fixture
+def fleet_lab(fleet_server: JupyterServer, context: BrowserContext) -> Iterator[Front]:
+    """Give a test JupyterLab with a fleet."""
+    yield from _front(LAB, fleet_server, context)

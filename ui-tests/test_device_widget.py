@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from book import LOAD, Book, Front
-from jupyter_server_process import JupyterServer
+from held import Held
 from playwright.sync_api import Locator, expect
-
-from jupyter_macgpu.simulation.fleet import SimulatedFleet
 
 WIDGET = ".macgpu-widget"
 MAKE = "import jupyter_macgpu\nmac = jupyter_macgpu.DeviceWidget('sim-m1-max')\nmac"
 #: Values and cells, so that nothing of the widget is empty.
 HELD = "%%macgpu --on sim-m1-max -o held\nimport threading\nheld = threading.Lock()"
-RUNS = "%%macgpu --on sim-m1-max --detach --as epochs\nimport time\ntime.sleep(60)"
+RUNS = "%%macgpu --on sim-m1-max --detach --as epochs"
 #: Parts whose content is wider than they are, and the whole if something sticks out of it.
 TOO_WIDE = """root => [...root.querySelectorAll('*'), root]
     .filter(part => part.clientWidth > 1 && part.scrollWidth > part.clientWidth + 1)
@@ -31,13 +28,6 @@ TRAP = """() => {
     window.executions = 0;
     window.hostile = () => { window.executions += 1; };
 }"""
-
-
-@pytest.fixture(scope="module")
-def kernel(server: JupyterServer, macs: SimulatedFleet) -> str:
-    """Return a kernel whose fleet the simulated Macs are, and that finds `hostile_widgets`."""
-    here = str(Path(__file__).parent)
-    return server.kernel("widget-macs", MACGPU_FLEET=str(macs.file), PYTHONPATH=here)
 
 
 def at_width(widget: Locator, width: int) -> None:
@@ -60,8 +50,11 @@ def sees_no_hostile_word_act(book: Book, number: int, poison: int) -> None:
     assert dialogs == []
 
 
-def test_a_mac_is_shown_live_in_every_light_and_width(lab: Front, kernel: str) -> None:
-    book = lab.open([LOAD, HELD, RUNS, MAKE], kernel=kernel)
+def test_a_mac_is_shown_live_in_every_light_and_width(
+    lab: Front, on_macs: str, tmp_path: Path
+) -> None:
+    epochs = Held(tmp_path, magic=RUNS)
+    book = lab.open([LOAD, HELD, epochs.source, MAKE], kernel=on_macs)
     book.run_all()
     widget = book.output(3).locator(WIDGET)
     for text in ("Apple M1 Max · 32 GPU cores · 64 GiB", "simulated", "GPU limit", "mains"):
@@ -79,12 +72,13 @@ def test_a_mac_is_shown_live_in_every_light_and_width(lab: Front, kernel: str) -
     book.page.emulate_media(forced_colors="active")
     book.screenshot("device-forced-colors", of=widget)
     book.page.emulate_media(forced_colors="none")
+    epochs.let_go()
 
 
 def test_what_concerns_everybody_is_asked_first_and_keys_are_enough(
-    lab: Front, kernel: str
+    lab: Front, on_macs: str
 ) -> None:
-    book = lab.open([LOAD, MAKE], kernel=kernel)
+    book = lab.open([LOAD, MAKE], kernel=on_macs)
     book.run_all()
     widget = book.output(1).locator(WIDGET)
     drain = widget.get_by_role("button", name="Drain sim-m1-max")
@@ -108,18 +102,20 @@ def test_what_concerns_everybody_is_asked_first_and_keys_are_enough(
 
 
 def test_a_button_says_that_it_waits_for_a_cell_and_looking_ends_with_the_last_view(
-    lab: Front, kernel: str
+    lab: Front, on_macs: str, tmp_path: Path
 ) -> None:
-    cells = [LOAD, MAKE, "import time\ntime.sleep(4)", "print('live', mac.is_live)"]
-    book = lab.open(cells, kernel=kernel)
+    busy = Held(tmp_path)
+    book = lab.open([LOAD, MAKE, busy.source, "print('live', mac.is_live)"], kernel=on_macs)
     book.run(0)
     book.run(1)
     widget = book.output(1).locator(WIDGET)
     expect(widget).to_contain_text("heard just now")
     book.start(2)
+    expect(book.output(2)).to_contain_text("begun")
     widget.get_by_role("button", name="Run this notebook's cells").click()
     expect(widget.get_by_role("status")).to_contain_text("waits for the kernel")
     book.screenshot("device-waits", of=widget)
+    busy.let_go()
     book.wait_idle()
     expect(widget.get_by_role("status")).to_contain_text("run on sim-m1-max")
     book.run(3)
@@ -134,9 +130,9 @@ def test_a_button_says_that_it_waits_for_a_cell_and_looking_ends_with_the_last_v
     expect(book.output(3)).to_contain_text("live False")
 
 
-def test_no_text_of_a_host_is_obeyed(lab: Front, kernel: str) -> None:
+def test_no_text_of_a_host_is_obeyed(lab: Front, on_macs: str) -> None:
     cells = [LOAD, HELD, MAKE, "from hostile_widgets import poison\npoison(mac)"]
-    book = lab.open(cells, kernel=kernel)
+    book = lab.open(cells, kernel=on_macs)
     for number in range(3):
         book.run(number)
     expect(book.output(2).locator(WIDGET)).to_contain_text("held", timeout=20_000)

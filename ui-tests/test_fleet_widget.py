@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import pytest
 from book import LOAD, Book, Front
-from jupyter_server_process import JupyterServer
 from playwright.sync_api import Locator, expect
 from test_device_widget import TOO_WIDE, WIDGET, at_width, sees_no_hostile_word_act
 
-from jupyter_macgpu.simulation.fleet import SimulatedFleet
-
 MAKE = "import jupyter_macgpu\nfleet = jupyter_macgpu.FleetWidget()\nfleet"
 HOSTS = ["sim-m1-max", "sim-m2-ultra", "sim-m4"]
-
-
-@pytest.fixture(scope="module")
-def kernel(server: JupyterServer, macs: SimulatedFleet) -> str:
-    """Return a kernel whose fleet the simulated Macs are, and that finds `hostile_widgets`."""
-    here = str(Path(__file__).parent)
-    return server.kernel("fleet-macs", MACGPU_FLEET=str(macs.file), PYTHONPATH=here)
 
 
 def opened(front: Front, kernel: str, *cells: str) -> tuple[Book, Locator]:
@@ -38,9 +25,9 @@ def names(widget: Locator) -> list[str]:
 
 
 def test_all_macs_are_shown_sorted_and_filtered_in_every_light_and_width(
-    lab: Front, kernel: str
+    lab: Front, on_macs: str
 ) -> None:
-    book, widget = opened(lab, kernel)
+    book, widget = opened(lab, on_macs)
     assert names(widget) == HOSTS
     expect(widget.get_by_text("simulated", exact=True)).to_have_count(3)
     widget.get_by_label("Sort hosts by").select_option("Free memory")
@@ -63,8 +50,8 @@ def test_all_macs_are_shown_sorted_and_filtered_in_every_light_and_width(
     assert [part for part in widget.evaluate(TOO_WIDE) if "HostState" not in part] == []
 
 
-def test_a_mac_is_chosen_and_opened_and_focus_stays_where_it_is(lab: Front, kernel: str) -> None:
-    book, widget = opened(lab, kernel, "%%macgpu\nimport os", "%macgpu report")
+def test_a_mac_is_chosen_and_opened_and_focus_stays_where_it_is(lab: Front, on_macs: str) -> None:
+    book, widget = opened(lab, on_macs, "%%macgpu\nimport os", "%macgpu report")
     use = widget.get_by_role("button", name="Run this notebook's cells on sim-m4")
     use.focus()
     book.page.keyboard.press("Enter")
@@ -87,8 +74,8 @@ def test_a_mac_is_chosen_and_opened_and_focus_stays_where_it_is(lab: Front, kern
     expect(device).to_have_count(0)
 
 
-def test_no_text_of_any_host_is_obeyed(lab: Front, kernel: str) -> None:
-    book, widget = opened(lab, kernel, "from hostile_widgets import poison\npoison(fleet)")
+def test_no_text_of_any_host_is_obeyed(lab: Front, on_macs: str) -> None:
+    book, widget = opened(lab, on_macs, "from hostile_widgets import poison\npoison(fleet)")
     widget.get_by_role("button", name="Show all of sim-m4").click()
     expect(widget.get_by_role("region")).to_contain_text("Apple M4")
     sees_no_hostile_word_act(book, 1, 2)

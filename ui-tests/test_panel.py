@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from book import LOAD, Book, Front
+from held import Held
 from panel import LONG, Panel, is_name
 from playwright.sync_api import expect
 
@@ -67,13 +69,16 @@ def test_a_chosen_mac_is_kept_in_the_notebook_and_told_to_each_kernel(fleet: Fro
     assert panel.host_of(2) == "sim-m1-max"
 
 
-def test_a_run_waits_is_moved_and_its_outputs_come_into_its_cell(fleet_lab: Front) -> None:
-    book = fleet_lab.open([steps(60), steps(2)])
+def test_a_run_waits_is_moved_and_its_outputs_come_into_its_cell(
+    fleet_lab: Front, tmp_path: Path
+) -> None:
+    ahead = Held(tmp_path)
+    book = fleet_lab.open([ahead.source, steps(2)])
     panel = Panel(book)
     expect(panel.mac("sim-m4", "ready")).to_be_visible(timeout=LONG)
     panel.press("Use sim-m4 for this notebook")
     panel.run_cell(0)
-    panel.written(0, "step 0")
+    panel.written(0, "begun")
     panel.run_cell(1)
     waiting = panel.under_way().filter(has_text=re.compile("in the queue|waiting"))
     expect(waiting).to_be_visible(timeout=LONG)
@@ -92,31 +97,36 @@ def test_a_run_waits_is_moved_and_its_outputs_come_into_its_cell(fleet_lab: Fron
     panel.written(0, ": cancelled")
 
 
-def test_what_a_run_shows_while_the_tab_is_closed_stands_in_its_cell(fleet: Front) -> None:
-    book = fleet.open([steps(6)])
+def test_what_a_run_shows_while_the_tab_is_closed_stands_in_its_cell(
+    fleet: Front, tmp_path: Path
+) -> None:
+    held = Held(tmp_path, then=steps(4))
+    book = fleet.open([held.source])
     panel = Panel(book)
     panel.run_cell(0)
-    panel.written(0, "step 1")
+    panel.written(0, "begun")
     book.save()
     book.page.close()
+    held.let_go()
     again = fleet.again(book)
     expect(again.output(0)).to_contain_text("'end'", timeout=LONG)
     expect(again.output(0)).to_contain_text(": done>", timeout=LONG)
     outputs = again.outputs(0)
-    assert lines(outputs) == [f"step {number}" for number in range(6)]
+    assert lines(outputs) == ["begun", *(f"step {number}" for number in range(4))]
     assert [is_name(output) for output in outputs] == [True, False, False]
-    assert again.page.evaluate(
-        "window.jupyterapp.shell.currentWidget.content.widgets[0].model.sharedModel.getSource()"
-    ) == steps(6)
+    assert again.source(0) == held.source
 
 
-def test_a_cell_runs_after_another_one_and_is_cancelled_with_it(fleet_lab: Front) -> None:
-    book = fleet_lab.open([steps(60), "print('second')", "print('third')"])
+def test_a_cell_runs_after_another_one_and_is_cancelled_with_it(
+    fleet_lab: Front, tmp_path: Path
+) -> None:
+    ahead = Held(tmp_path)
+    book = fleet_lab.open([ahead.source, "print('second')", "print('third')"])
     panel = Panel(book)
     expect(panel.mac("sim-m1-max", "ready")).to_be_visible(timeout=LONG)
     panel.press("Use sim-m1-max for this notebook")
     panel.run_cell(0)
-    panel.written(0, "step 0")
+    panel.written(0, "begun")
     first = panel.under_way().filter(has_text="running")
     first.locator(".macgpu-Run-name").click()
     panel.select(1)
@@ -142,7 +152,8 @@ def test_a_cell_runs_after_another_one_and_is_cancelled_with_it(fleet_lab: Front
     assert "second" not in lines(book.outputs(1))
 
 
-def test_what_lives_on_a_mac_is_listed_with_its_memory(fleet_lab: Front) -> None:
+def test_what_lives_on_a_mac_is_listed_with_its_memory(fleet_lab: Front, tmp_path: Path) -> None:
+    busy = Held(tmp_path, magic="%%macgpu --on sim-m4")
     leaves = "import numpy\nleft = (n for n in range(9))\nlarge = numpy.ones(2**18)"
     book = fleet_lab.open([LOAD, "%macgpu config return=1KiB", f"%%macgpu --on sim-m4\n{leaves}"])
     panel = Panel(book)
@@ -153,10 +164,11 @@ def test_what_lives_on_a_mac_is_listed_with_its_memory(fleet_lab: Front) -> None
     expect(values).to_contain_text("generator · sim-m4")
     assert wrong(book) == []
     book.screenshot("panel-values")
-    book.add("%%macgpu --on sim-m4\nimport time; time.sleep(5)")
+    book.add(busy.source)
     book.add("%macgpu free left large")
     book.start(3)
     expect(panel.whole).to_contain_text("not known (a cell runs there)", timeout=LONG)
+    busy.let_go()
     expect(values).to_be_visible(timeout=LONG)
     book.run(4)
     expect(panel.whole).to_contain_text("No value lives on a Mac alone", timeout=LONG)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from book import LOAD, Book, Front
+from held import Held
 from jupyter_server_process import JupyterServer
 from playwright.sync_api import TimeoutError
 
@@ -91,15 +92,15 @@ def wait_for_reading(book: Book, pattern: str) -> None:
 def test_the_line_goes_through_all_states(
     front: Front, kernel: str, line: TcpRelay, tmp_path: Path
 ) -> None:
-    go = tmp_path / "go"
+    first = Held(tmp_path, magic="%%macgpu --detach", name="first")
+    second = Held(tmp_path, magic="%%macgpu --detach --again", name="second")
+    itself = Held(tmp_path, magic="%%macgpu -i data", then="back = data[::-1]", name="itself")
     cells = [
         LOAD,
         "%macgpu config progress=on\ndata = __import__('os').urandom(1_000_000)",
-        f"%%macgpu --detach\nimport os, time\nwhile not os.path.exists({str(go)!r}):\n"
-        "    time.sleep(0.1)",
-        "%%macgpu --detach --again\nimport time\ntime.sleep(2)",
-        "%%macgpu -i data\nimport time\ntime.sleep(2)\nback = data[::-1]",
+        *(held.source for held in (first, second, itself)),
     ]
+    after = {"waiting": first, "waiting-next": second, "running": itself}
     book = front.open(cells, kernel=kernel)
     for number in range(4):
         book.run(number)
@@ -116,17 +117,17 @@ def test_the_line_goes_through_all_states(
     for name, pattern in stages.items():
         wait_for_reading(book, pattern)
         book.screenshot(f"progress-{name}-{front.app}", of=book.cell(4))
-        if name == "waiting":
-            go.touch()
+        if name in after:
+            after[name].let_go()
     book.wait_idle()
     book.screenshot(f"progress-done-{front.app}")
     said = readings(book)
-    first = [
+    places = [
         next(at for at, text in enumerate(said) if re.search(p, text)) for p in stages.values()
     ]
-    assert first == sorted(first)
+    assert places == sorted(places)
     assert re.match(rf"{HOST} \(simulated\): \d+\.\d s, .*peak", said[-1])
-    assert len(book.outputs(4)) == 1
+    assert [output["output_type"] for output in book.outputs(4)] == ["display_data", "stream"]
 
 
 def test_a_cell_that_fails_and_one_that_is_stopped_say_so(front: Front, kernel: str) -> None:
