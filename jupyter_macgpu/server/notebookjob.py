@@ -11,9 +11,8 @@ from ..bookrun import run_cells
 from ..interrupts import Interrupts
 from ..ledger import Ledger
 from ..notebookfile import NotebookFile
-from ..options import CellOptions
 from ..way import run_cell
-from ..wire.errors import InputError, MacGPUError
+from ..wire.errors import InputError, MacGPUError, RunUnknown
 from .timetable import End
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from ..cell import Cell
     from ..execution import Show
+    from ..options import CellOptions
     from ..pool import Pool
     from ..way import Result
     from ..wire import messages as m
@@ -57,6 +57,8 @@ class NotebookJob:
         The notebook, and the file for what has run.
     output
         The latter as the browser names it.
+    options
+        Where it runs, as a cell's line has it.
     lend
         Lends connections for the notebook's name; they are closed behind it.
     tell
@@ -74,14 +76,14 @@ class NotebookJob:
         target: Path,
         output: str,
         *,
-        on: str | None,
+        options: CellOptions,
         parameters: Mapping[str, Any],
         lend: Callable[[str], AbstractContextManager[Pool]],
         tell: Callable[[], None],
     ) -> None:
         self.progress = Progress(began=time.time(), output=output)
         self._source, self._target = source, target
-        self._on, self._parameters = on, parameters
+        self._options, self._parameters = options, parameters
         self._lend, self._tell = lend, tell
         self._interrupts = Interrupts()
         self._ledger = Ledger()
@@ -94,9 +96,12 @@ class NotebookJob:
 
     def run(self) -> End:
         """Run it; return how it ended. What has run is in its file, whatever happened."""
+        is_over = True
         try:
             state, message = self._run()
         except MacGPUError as error:
+            # A host that is silent has not stopped anything.
+            is_over = not isinstance(error, RunUnknown)
             state, message = "error", f"{error.what} {error.known}"
         except (OSError, EOFError) as error:
             state, message = "error", str(error)
@@ -104,7 +109,7 @@ class NotebookJob:
             self._ledger.close()
         now, progress = time.time(), self.progress
         return End(
-            state="cancelled" if self._stopped.is_set() and state != "ok" else state,
+            state="cancelled" if self._stopped.is_set() and state != "ok" and is_over else state,
             at=round(now, 3),
             seconds=round(now - progress.began, 3),
             output=progress.output,
@@ -135,8 +140,7 @@ class NotebookJob:
                 assert pool.current is not None
                 return pool.current.host
 
-            options = CellOptions(on=self._on)
-            ended = run_cells(book, self._target, options, run=run, show=self, host=host)
+            ended = run_cells(book, self._target, self._options, run=run, show=self, host=host)
             for count, cell, result in ended:
                 if result.state != "ok" and not (cell.may_fail and result.state == "error"):
                     return result.state, f"cell {count} of {len(cells)} ended: {result.state}"

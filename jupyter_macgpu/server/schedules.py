@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..notebookfile import NotebookFile
+from ..options import CellOptions
 from ..wire.errors import ConfigError, InputError, MacGPUError, RunRefused
 from .notebookjob import NotebookJob
 from .planfile import PlanFile
@@ -281,7 +282,7 @@ class Schedules:
             source,
             self._root / output,
             output,
-            on=plan.on,
+            options=CellOptions(on=plan.on),
             parameters=plan.parameters,
             lend=self._lend,
             tell=lambda: self._tell(self.rows()),

@@ -78,6 +78,7 @@ FLOORS = [
     {"bookrun"},
     {"scripts"},
     {"cli", "server"},
+    {"notebookjobs"},
 ]
 #: The only files and folders that may name a third-party package.
 OWNERS = {
@@ -101,19 +102,21 @@ OWNERS = {
     "ipywidgets": {"widgets/"},
     "jsonschema": {"server/"},
     "jupyter_core": {"server/"},
+    "jupyter_scheduler": {"notebookjobs/"},
     "jupyter_server": {"server/"},
     "matplotlib_inline": {"mac/worker/"},
     "mlx": {"wire/values/", "mac/worker/"},
     "nbclient": {"demo.py"},
-    "nbformat": {"demo.py"},
+    "nbformat": {"demo.py", "notebookjobs/"},
     "numpy": {"comparing.py", "wire/values/"},
     "pandas": {"sweeping.py", "wire/values/"},
     "paramiko": {"transport/ssh/"},
     "platformdirs": {"fleet/"},
+    "psutil": {"notebookjobs/"},
     "ruamel": {"fleet/", "server/contract.py"},
     "torch": {"wire/values/", "mac/worker/"},
     "tornado": {"server/"},
-    "traitlets": {"mac/worker/", "server/", "widgets/"},
+    "traitlets": {"mac/worker/", "notebookjobs/", "server/", "widgets/"},
     "zeroconf": {"fleet/"},
 }
 #: Pure: no IO, no clock. Time and bytes come in as arguments.
