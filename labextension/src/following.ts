@@ -103,8 +103,11 @@ export class Following implements IDisposable {
     const state = row ? `${runWord(this._trans, row)} ${row.moved.run ?? ''}` : '';
     if (state !== this._state) {
       this._state = state;
-      this._shown ??= { outputs: [], final: false };
-      if (named(this._cell.isDisposed ? [] : this._cell.sharedModel.getOutputs())?.final !== true) {
+      const outputs = this._cell.isDisposed ? [] : this._cell.sharedModel.getOutputs();
+      const found = named(outputs);
+      // Until it is told what the run has shown, what stands there stays.
+      this._shown ??= { outputs: found ? outputs.slice(found.at + 1) : [], final: false };
+      if (found?.final !== true) {
         this._timer ||= window.setTimeout(() => this.flush(), GATHER);
       }
     }

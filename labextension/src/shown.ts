@@ -16,3 +16,19 @@ export function grown(had: readonly IOutput[], news: IShown): IOutput[] {
 export function joined(text: unknown): string {
   return Array.isArray(text) ? text.join('') : String(text ?? '');
 }
+
+/** Return an output as a terminal would show it: what follows a carriage return takes its line. */
+export function overwritten(output: IOutput): IOutput {
+  const text = output.output_type === 'stream' ? joined(output.text) : '';
+  if (!text.includes('\r')) {
+    return output;
+  }
+  const lines = text.replace(/\r+\n/g, '\n').split('\n');
+  return { ...output, text: lines.map(overwrittenLine).join('\n') };
+}
+
+function overwrittenLine(line: string): string {
+  return line
+    .split('\r')
+    .reduce((before, after) => after + before.slice(after.length));
+}

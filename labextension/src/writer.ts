@@ -2,7 +2,7 @@ import type { ICodeCellModel } from '@jupyterlab/cells';
 import type { IOutput } from '@jupyterlab/nbformat';
 
 import { RUN_MIME } from './rows';
-import { joined } from './shown';
+import { joined, overwritten } from './shown';
 
 /** A run that a cell's outputs name. */
 export interface INamed {
@@ -23,9 +23,10 @@ export interface ISaid {
   line: string;
 }
 
-/** A cell of which an output can grow. */
-interface IGrowing {
+/** A cell of which the text of an output can change. */
+interface IChangeable {
   appendStreamOutput(index: number, text: string): void;
+  removeStreamOutput(index: number, start: number): void;
 }
 
 /** Return the run that a cell's outputs name last; null if there is none. */
@@ -59,35 +60,55 @@ export function write(
     return false;
   }
   const name = naming(outputs[found.at], said);
-  const wanted = [...outputs.slice(0, found.at), name, ...shown.map(each => counted(each, name))];
+  const behind = shown.map(each => counted(overwritten(each), name));
+  const wanted = [...outputs.slice(0, found.at), name, ...behind];
   let first = 0;
   while (first < wanted.length && first < outputs.length && same(wanted[first], outputs[first])) {
     first += 1;
   }
-  if (first === wanted.length && first === outputs.length) {
-    return true;
-  }
-  const rest = only(outputs, wanted, first);
-  if (rest !== null && 'appendStreamOutput' in shared) {
-    // JupyterLab 4.2 has no such way, and writes the whole output anew.
-    (shared as unknown as IGrowing).appendStreamOutput(first, rest);
+  if (first === outputs.length) {
+    if (first < wanted.length) {
+      shared.updateOutputs(first, first, wanted.slice(first));
+    }
+  } else if (isLastStream(outputs, wanted, first) && 'appendStreamOutput' in shared) {
+    change(shared as unknown as IChangeable, first, outputs[first], wanted[first]);
   } else {
-    shared.updateOutputs(first, outputs.length, wanted.slice(first));
+    // JupyterLab adds whatever is new behind all that is there, joins a stream to the one before it,
+    // and counts from where an output first stood: so nothing is left there for it to be wrong about.
+    // JupyterLab 4.2 knows no other way at all.
+    shared.updateOutputs(found.at, outputs.length, []);
+    shared.updateOutputs(found.at, found.at, wanted.slice(found.at));
   }
   return true;
 }
 
-/** Return the text by which the last output has grown; null if anything else is another. */
-function only(had: readonly IOutput[], wanted: readonly IOutput[], first: number): string | null {
-  if (first !== had.length - 1 || first !== wanted.length - 1) {
-    return null;
+/** Whether all that differs is the text of a stream, which is the last output. */
+function isLastStream(had: readonly IOutput[], wanted: readonly IOutput[], first: number): boolean {
+  return (
+    first === had.length - 1 &&
+    first === wanted.length - 1 &&
+    had[first].output_type === 'stream' &&
+    wanted[first].output_type === 'stream' &&
+    had[first].name === wanted[first].name
+  );
+}
+
+/** Let the text of the last output be another one. */
+function change(shared: IChangeable, at: number, had: IOutput, wanted: IOutput): void {
+  const [before, after] = [joined(had.text), joined(wanted.text)];
+  let common = 0;
+  while (common < before.length && common < after.length && before[common] === after[common]) {
+    common += 1;
   }
-  const [before, after] = [had[first], wanted[first]];
-  if (before.output_type !== 'stream' || after.output_type !== 'stream') {
-    return null;
+  if (common > 0 && /[\uD800-\uDBFF]/.test(before[common - 1])) {
+    common -= 1;
   }
-  const [old, text] = [joined(before.text), joined(after.text)];
-  return before.name === after.name && text.startsWith(old) ? text.slice(old.length) : null;
+  if (common < before.length) {
+    shared.removeStreamOutput(at, common);
+  }
+  if (common < after.length) {
+    shared.appendStreamOutput(at, after.slice(common));
+  }
 }
 
 /** Return the output that names a run, as it is to be. */

@@ -1,6 +1,9 @@
 import type { CodeCellModel } from '@jupyterlab/cells';
 import type { IOutput } from '@jupyterlab/nbformat';
 import { NotebookModel } from '@jupyterlab/notebook';
+import { OutputArea } from '@jupyterlab/outputarea';
+import { RenderMimeRegistry, standardRendererFactories } from '@jupyterlab/rendermime';
+import { framePromise } from '@jupyterlab/testing';
 
 import { detached } from '../runcell';
 import { RUN_MIME } from '../rows';
@@ -95,6 +98,65 @@ describe('write', () => {
     const made = cell(stream('another'));
     expect(write(made, RUN, [stream('one')], SAID)).toBe(false);
     expect(made.sharedModel.getOutputs()).toEqual([stream('another')]);
+  });
+});
+
+describe('what is written is shown', () => {
+  /** Return how the page shows a cell's outputs: what stands in each of them. */
+  function texts(area: OutputArea): string[] {
+    return area.widgets.map(each => each.node.textContent ?? '');
+  }
+
+  function view(made: CodeCellModel): OutputArea {
+    const rendermime = new RenderMimeRegistry({ initialFactories: standardRendererFactories });
+    return new OutputArea({ model: made.outputs, rendermime });
+  }
+
+  const one = stream('one\n');
+  const states: Record<string, IOutput[]> = {
+    nothing: [],
+    begun: [one],
+    more: [stream('one\ntwo\n')],
+    another: [stream('other\n')],
+    result: [stream('one\ntwo\n'), value('42')],
+    error: [stream('one\n'), stream('wrong\n', 'stderr'), value('42')],
+    end: [value('42')]
+  };
+  const names = Object.keys(states);
+  const ways = names.flatMap(from => names.map(to => [from, to]));
+
+  it.each(ways)('from %s to %s and on', async (from, to) => {
+    const made = cell(stream('before\n', 'stderr'), naming(), ...states[from]);
+    const area = view(made);
+    const through = [to, from, 'nothing', 'begun', 'result', to];
+    for (const [step, state] of through.entries()) {
+      write(made, RUN, states[state], { ...SAID, line: `<run ${step}>` });
+      write(made, RUN, states[state], { ...SAID, line: `<run ${step}>` });
+      expect(made.outputs.toJSON()).toEqual(made.sharedModel.getOutputs());
+    }
+    write(made, RUN, states.begun, SAID);
+    write(made, RUN, states.more, SAID);
+    write(made, RUN, states.result, { ...SAID, final: true });
+    expect(made.outputs.toJSON()).toEqual(made.sharedModel.getOutputs());
+    await framePromise();
+    await framePromise();
+    const shown = texts(area);
+    expect(shown.length).toBe(4);
+    expect(shown[0]).toContain('before');
+    expect(shown[2]).toContain('two');
+    expect(shown[3]).toContain('42');
+    area.dispose();
+  });
+
+  it('lets a line be overwritten, as a terminal does', () => {
+    const made = cell(naming());
+    const counts = ['10%\r', '10%\r20%\r', '10%\r20%\r100%\r\n', '10%\r20%\r100%\r\n\u{1D400}1\r\u{1D401}'];
+    const seen = counts.map(text => {
+      write(made, RUN, [stream(text)], SAID);
+      expect(made.outputs.toJSON()).toEqual(made.sharedModel.getOutputs());
+      return made.sharedModel.getOutputs()[1].text;
+    });
+    expect(seen).toEqual(['10%', '20%', '100%\n', '100%\n\u{1D401}1']);
   });
 });
 
