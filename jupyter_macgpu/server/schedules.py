@@ -6,8 +6,6 @@ Nothing of it is on the hosts: a Mac sleeps, and its supervisor leaves when ther
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import secrets
 import threading
 import time
@@ -20,6 +18,7 @@ from ..notebookfile import NotebookFile
 from ..options import CellOptions
 from ..wire.errors import ConfigError, InputError, MacGPUError, RunRefused
 from .notebookjob import NotebookJob
+from .once import found, mark_of
 from .planfile import PlanFile
 from .refusals import Unknown
 from .timetable import End, Plan, looked_at, planned, resumed
@@ -107,7 +106,8 @@ class Schedules:
         """
         plan = self._plan(wanted)
         with self._news:
-            if plan.key and (same := self._of_key(plan)) is not None:
+            same = found(plan.key, ((each.key, each) for each in self._plans.values()))
+            if same is not None:
                 return self._row(same)
             if len(self._plans) >= MOST:
                 raise RunRefused(f"There are {MOST} schedules already.", next="Delete some.")
@@ -171,7 +171,7 @@ class Schedules:
                 output=output or None,
                 concurrency=wanted.get("concurrency", "skip"),
                 missed=wanted.get("missed", "skip"),
-                key=_digest(wanted),
+                key=mark_of(wanted),
             ),
             now,
         )
@@ -194,15 +194,6 @@ class Schedules:
                 next="Name another .ipynb file in a folder that is there.",
             )
         return target
-
-    def _of_key(self, plan: Plan) -> Plan | None:
-        name = plan.key.partition(":")[0]
-        same = [each for each in self._plans.values() if each.key.partition(":")[0] == name]
-        if same and same[0].key != plan.key:
-            raise RunRefused(
-                "This request was made before, for something else.", known="Nothing was planned."
-            )
-        return same[0] if same else None
 
     def _get(self, name: str) -> Plan:
         if name not in self._plans:
@@ -342,13 +333,3 @@ def _moment(text: str) -> float:
         return datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError, OSError):
         raise InputError(f"{text[:80]!r} is no time.", next="Write 2026-11-29T03:00.") from None
-
-
-def _digest(wanted: Mapping[str, Any]) -> str:
-    """Return the key of a request with a digest of all that it asks for; empty without a key."""
-    key = wanted.get("idempotency_key")
-    if not key:
-        return ""
-    rest = {name: value for name, value in wanted.items() if name != "idempotency_key"}
-    whole = hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
-    return f"{hashlib.sha256(key.encode()).hexdigest()}:{whole}"

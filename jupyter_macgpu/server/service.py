@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from functools import partial
@@ -18,11 +17,11 @@ from .actions import Actions
 from .board import Board, News
 from .followers import Followers
 from .holdings import Holdings
+from .once import Once
 from .refusals import Unknown
 from .rows import aged, run_row
 from .runwatch import RunWatch
 from .schedules import Schedules
-from .submitting import Once
 from .watch import Watch
 
 if TYPE_CHECKING:
@@ -188,11 +187,8 @@ class Service:
 
         Raises as `submitting.hand_in` does, and `RunRefused` if the request's key was used before.
         """
-        content = json.dumps(wanted, sort_keys=True)
         notebook = str(Path(self._root, wanted["notebook"]))
-        row: Row = self._once.do(
-            wanted["idempotency_key"], content, lambda: self.actions.submit(wanted, notebook)
-        )
+        row: Row = self._once.do(wanted, lambda: self.actions.submit(wanted, notebook))
         return row
 
     def _row_of(self, host: Host) -> Row:

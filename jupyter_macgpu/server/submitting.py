@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import ast
-import hashlib
-import threading
-from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from IPython.core.inputtransformer2 import TransformerManager
 
@@ -18,18 +15,14 @@ from ..interrupts import Interrupts
 from ..ledger import Ledger
 from ..options import CellOptions
 from ..recorder import Recorder
-from ..wire.errors import InputError, RunRefused
+from ..wire.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ..job import Run
     from ..pool import Pool
 
 #: What IPython compiles cells with: `await` may stand at their top.
 _AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-#: Requests that are remembered, so that the same one again is no second run.
-REMEMBERED = 1000
 
 
 def hand_in(pool: Pool, code: str, *, cell: str, on: str | None) -> Run:
@@ -69,36 +62,3 @@ def hand_in(pool: Pool, code: str, *, cell: str, on: str | None) -> Run:
         raise InputError(f"The run could not be written down here: {error}.") from None
     finally:
         ledger.close()
-
-
-class Once:
-    """Does what is asked with a key once, and answers the same request again with the same."""
-
-    def __init__(self) -> None:
-        self._done: OrderedDict[str, tuple[str, Any]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def do(self, key: str, content: str, act: Callable[[], Any]) -> Any:
-        """Return what `act` returns, or returned when it was asked for with this key before.
-
-        Raises
-        ------
-        RunRefused
-            If the key was used for something else.
-        """
-        digest = hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
-        # One at a time: the second of two alike must find what the first one did.
-        with self._lock:
-            if key in self._done:
-                known, answer = self._done[key]
-                if known != digest:
-                    raise RunRefused(
-                        "This request was made before, for something else.",
-                        known="Nothing was started.",
-                    )
-                return answer
-            answer = act()
-            self._done[key] = (digest, answer)
-            while len(self._done) > REMEMBERED:
-                self._done.popitem(last=False)
-            return answer
