@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .. import closing, moving, overview, runs
+from ..options import CellOptions
+from ..optionvalues import read_after
 from ..pool import Pool
 from ..runs import KnownRun
 from ..wire import messages as m
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from ..reach import Reach
     from .board import Board
     from .rows import Row
+
+#: Moves of one run that are followed.
+_MOVES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,12 +153,33 @@ class Actions:
         """
         with self.pool(notebook) as pool:
             on = wanted.get("on")
-            run = hand_in(
-                pool, wanted["code"], cell=wanted["cell"], on=None if on == "auto" else on
+            after = [read_after(each)[0] for each in wanted.get("after") or ()]
+            options = CellOptions(
+                on=None if on == "auto" else on,
+                priority=wanted.get("priority") or None,
+                after=tuple(after),
             )
+            before = [self.found(pool, each.run) for each in after]
+            run = hand_in(pool, wanted["code"], cell=wanted["cell"], options=options, before=before)
             host = next(host for host in pool.fleet.hosts if host.name == run.host)
             row = pool.lookouts.of(host).rows([run.run])[run.run]
             return self.row(row, host.name)
+
+    def found(self, pool: Pool, run: str) -> KnownRun:
+        """Return a run; if it was moved or tried again, as what it goes on."""
+        for _ in range(_MOVES):
+            known = self._find(pool, run)
+            moved = self.row(known.row, known.session.host.name)["moved"]
+            if not moved:
+                break
+            run = str(moved["run"])
+        return known
+
+    def where(self, run: str) -> Row:
+        """Return the row of a run, or of what it goes on as after moves."""
+        with self.pool() as pool:
+            known = self.found(pool, run)
+            return self.row(known.row, known.session.host.name)
 
     def _again(self, pool: Pool, known: KnownRun) -> Row:
         """Return a run's row as it is after something was done with it."""
@@ -165,17 +191,15 @@ class Actions:
     def _known(self, run: str) -> Iterator[tuple[Pool, KnownRun]]:
         """Find a run; its host is asked."""
         with self.pool() as pool:
-            seen = self.board.run(run)
-            for host in pool.fleet.hosts:
-                if seen is not None and host.name == seen["host"]:
-                    row = pool.lookouts.of(host).rows([run]).get(run)
-                    if row is not None:
-                        yield pool, KnownRun(session=pool.session(host), row=row)
-                        return
-            yield pool, self._anywhere(pool, run)
+            yield pool, self._find(pool, run)
 
-    @staticmethod
-    def _anywhere(pool: Pool, run: str) -> KnownRun:
+    def _find(self, pool: Pool, run: str) -> KnownRun:
+        seen = self.board.run(run)
+        for host in pool.fleet.hosts:
+            if seen is not None and host.name == seen["host"]:
+                row = pool.lookouts.of(host).rows([run]).get(run)
+                if row is not None:
+                    return KnownRun(session=pool.session(host), row=row)
         try:
             found = [known for known in runs.known_runs(pool) if known.run == run]
         except PlacementError:

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 from ..notebookfile import NotebookFile
 from ..options import CellOptions
 from ..wire.errors import ConfigError, InputError, MacGPUError, RunRefused
+from .awaiting import Awaiting
 from .notebookjob import NotebookJob
 from .once import found, mark_of
 from .planfile import PlanFile
 from .refusals import Unknown
-from .timetable import End, Plan, looked_at, planned, resumed
+from .timetable import Awaited, End, Plan, heard, looked_at, planned, resumed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -49,6 +50,10 @@ class Schedules:
         Lends connections for a notebook's name.
     tell
         Called with all rows whenever one is another.
+    find
+        Returns the row of the run that an id means, moves followed; it asks hosts.
+    look
+        Returns a run's row as its host has it now; see `Awaiting`.
     """
 
     def __init__(
@@ -56,10 +61,14 @@ class Schedules:
         root: str,
         lend: Callable[[str], AbstractContextManager[Pool]],
         tell: Callable[[list[Row]], None],
+        *,
+        find: Callable[[str], Row],
+        look: Callable[[Awaited], Row | None],
     ) -> None:
         self._root = Path(root)
         self._file = PlanFile(root)
-        self._lend, self._tell = lend, tell
+        self._lend, self._tell, self._find = lend, tell, find
+        self._awaiting = Awaiting(look, self._left, self._heard)
         self._plans: dict[str, Plan] = {}
         self._jobs: dict[str, NotebookJob] = {}
         self._queued: set[str] = set()
@@ -84,6 +93,7 @@ class Schedules:
         with self._news:
             self._stopped = True
             self._news.notify_all()
+        self._awaiting.close()
         self._file.close()
 
     def rows(self) -> list[Row]:
@@ -99,20 +109,25 @@ class Schedules:
         ------
         InputError
             If the notebook, a path or a time will not do. Nothing was planned.
+        Unknown
+            If no host knows a run that it is to follow. Nothing was planned.
         RunRefused
             If the request's key was used for something else.
         ConfigError
             If another server of this folder has its schedules, or they cannot be written.
         """
+        if (same := self._same(wanted)) is not None:
+            return same
         plan = self._plan(wanted)
         with self._news:
-            same = found(plan.key, ((each.key, each) for each in self._plans.values()))
-            if same is not None:
-                return self._row(same)
+            if (same := self._same(wanted)) is not None:
+                return same
             if len(self._plans) >= MOST:
                 raise RunRefused(f"There are {MOST} schedules already.", next="Delete some.")
             self._take_charge()
             self._keep({**self._plans, plan.id: plan})
+            if plan.awaits:
+                self._awaiting.begin(plan.id)
             return self._row(self._plans[plan.id])
 
     def remove(self, name: str) -> None:
@@ -140,7 +155,7 @@ class Schedules:
             elif what == "resume":
                 self._keep({**self._plans, name: resumed(plan, time.time())})
             elif (job := self._jobs.get(name)) is None and what == "run":
-                self._start(plan)
+                self._start(replace(plan, awaits=()))
             elif job is not None and what == "cancel":
                 self._queued.discard(name)
                 job.stop()
@@ -167,6 +182,9 @@ class Schedules:
                 on=None if wanted.get("on") == "auto" else wanted.get("on"),
                 at=None if at is None else _moment(at),
                 cron=wanted.get("cron"),
+                after=tuple(wanted.get("after") or ()),
+                awaits=tuple(self._awaited(each) for each in wanted.get("after") or ()),
+                priority=wanted.get("priority") or 0,
                 parameters=dict(wanted.get("parameters") or {}),
                 output=output or None,
                 concurrency=wanted.get("concurrency", "skip"),
@@ -175,6 +193,16 @@ class Schedules:
             ),
             now,
         )
+
+    def _same(self, wanted: Mapping[str, Any]) -> Row | None:
+        with self._news:
+            plans = list(self._plans.values())
+            same = found(mark_of(wanted), ((plan.key, plan) for plan in plans))
+            return None if same is None else self._row(same)
+
+    def _awaited(self, after: str) -> Awaited:
+        row = self._find(after.removeprefix("any:"))
+        return Awaited(run=row["run"], host=row["host"], whatever=after.startswith("any:"))
 
     def _inside(self, path: str) -> Path:
         """Return a path below the root, and not hidden; others are no paths here."""
@@ -203,7 +231,7 @@ class Schedules:
 
     def _keep(self, plans: dict[str, Plan]) -> None:
         """Let these be the plans, when they are written down."""
-        done = [plan for plan in plans.values() if plan.next is None and plan.began is None]
+        done = [plan for plan in plans.values() if plan.is_over and plan.began is None]
         for plan in sorted(done, key=lambda plan: plan.created)[:-DONE]:
             del plans[plan.id]
         self._file.write(plans.values())
@@ -233,6 +261,25 @@ class Schedules:
             self._plans = {plan.id: _taken_up(plan) for plan in self._file.read()}
             self._thread = threading.Thread(target=self._go, name="macgpu-clock", daemon=True)
             self._thread.start()
+            for plan in self._plans.values():
+                if plan.awaits:
+                    self._awaiting.begin(plan.id)
+
+    # Runs that are waited for.
+
+    def _left(self, name: str) -> tuple[Awaited, ...]:
+        with self._news:
+            plan = self._plans.get(name)
+            return () if plan is None or self._stopped else plan.awaits
+
+    def _heard(self, name: str, awaited: Awaited, row: Row | None) -> None:
+        with self._news, contextlib.suppress(ConfigError):  # a full disk: it is heard again
+            plan = self._plans.get(name)
+            if plan is None or self._stopped:
+                return
+            after = heard(plan, awaited, row, round(time.time(), 3))
+            if after is not plan:
+                self._keep({**self._plans, name: after})
 
     # The clock.
 
@@ -273,7 +320,7 @@ class Schedules:
             source,
             self._root / output,
             output,
-            options=CellOptions(on=plan.on),
+            options=CellOptions(on=plan.on, priority=plan.priority or None),
             parameters=plan.parameters,
             lend=self._lend,
             tell=lambda: self._tell(self.rows()),
@@ -302,7 +349,9 @@ class Schedules:
         for hidden in ("key", "began", "is_paused"):
             del plain[hidden]
         progress = None if job is None else job.progress
-        state = "done" if plan.next is None else "waiting"
+        plain["after"] = list(plan.after)
+        plain["awaits"] = [{"run": each.run, "host": each.host} for each in plan.awaits]
+        state = "done" if plan.is_over else "waiting"
         state = "paused" if plan.is_paused else state
         now = None
         if progress is not None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from ..fleet.hosts import Host
     from .rows import Row
+    from .timetable import Awaited
 
 #: Version of the interface: it grows with each change that an older browser half cannot follow.
 API = 1
@@ -67,7 +68,13 @@ class Service:
             fleet=self._watch.refresh, reach=self._reach, board=self.board, row=self._row
         )
         self._once = Once()
-        self.schedules = Schedules(root, self.actions.pool, self._plans_changed)
+        self.schedules = Schedules(
+            root,
+            self.actions.pool,
+            self._plans_changed,
+            find=self.actions.where,
+            look=self._look_after,
+        )
         self._holdings = Holdings(board=self.board, lookouts=lambda: self._pool().lookouts)
         self.followers = Followers(lambda: self._pool().lookouts, self._tell, self._run_ended)
         self._made: Pool | None = None
@@ -208,6 +215,11 @@ class Service:
             self.board.add_runs(host.name, rows, ())
             # Known or not: who looked away when it became known was not told.
             self._tell(News(kind="runs", keys=(run,)))
+
+    def _look_after(self, awaited: Awaited) -> Row | None:
+        lookout = self._pool().lookouts.of(self._host(awaited.host))
+        row = lookout.rows([awaited.run]).get(awaited.run)
+        return None if row is None else self._row(row, awaited.host)
 
     def _plans_changed(self, rows: list[Row]) -> None:
         news = self.board.set_schedules(rows)

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cronsim import CronSim, CronSimError
 
 from ..wire.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: Seconds that a start may be late and still counts as in time.
 LATE = 90.0
@@ -45,6 +48,21 @@ class End:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Awaited:
+    """A run whose end a plan waits for.
+
+    Attributes
+    ----------
+    whatever
+        Whether its end may be a bad one.
+    """
+
+    run: str
+    host: str
+    whatever: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """A notebook that is to run: once, or again and again.
 
@@ -56,7 +74,11 @@ class Plan:
     on
         Where it runs, as ``--on`` has it; None leaves that to the placement.
     at, cron
-        When it is due; neither means now.
+        When it is due; neither means now, or when the runs have ended that it follows.
+    after, awaits
+        The runs that it follows, as the browser named them; those whose end is not known yet.
+    priority
+        What its cells' place in a queue is worth.
     concurrency
         What happens if it is due while it runs: ``skip`` or ``queue``.
     missed
@@ -79,6 +101,9 @@ class Plan:
     on: str | None = None
     at: float | None = None
     cron: str | None = None
+    after: tuple[str, ...] = ()
+    awaits: tuple[Awaited, ...] = ()
+    priority: int = 0
     parameters: dict[str, Any] = field(default_factory=dict)
     output: str | None = None
     concurrency: Literal["skip", "queue"] = "skip"
@@ -89,6 +114,11 @@ class Plan:
     missed_times: int = 0
     began: float | None = None
     history: tuple[End, ...] = ()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it never becomes due again."""
+        return self.next is None and not self.awaits
 
     def ended(self, end: End) -> Plan:
         """Return it with one more end remembered, and nothing running."""
@@ -107,10 +137,15 @@ def planned(plan: Plan, now: float) -> Plan:
     InputError
         If it has two kinds of times, or one that is past, or no cron line.
     """
-    if plan.at is not None and plan.cron is not None:
-        raise InputError("A notebook runs at one time or by cron, not both.", next="Leave one out.")
+    if sum(map(bool, (plan.at is not None, plan.cron is not None, plan.after))) > 1:
+        raise InputError(
+            "A notebook runs at one time, by cron or after runs: one of these.",
+            next="Leave the others out.",
+        )
     if plan.at is not None and plan.at < now - LATE:
         raise InputError("That time is past.", next="Name a time that is still to come.")
+    if plan.awaits:
+        return plan
     if plan.cron is None:
         return replace(plan, next=now if plan.at is None else plan.at)
     return replace(plan, next=after(plan.cron, now))
@@ -157,13 +192,37 @@ def looked_at(plan: Plan, now: float) -> tuple[Plan, bool]:
     return replace(plan, history=(end, *plan.history)[:REMEMBERED]), False
 
 
+def heard(plan: Plan, awaited: Awaited, row: Mapping[str, Any] | None, now: float) -> Plan:
+    """Return what a plan becomes when it is known how a run stands that it waits for.
+
+    Parameters
+    ----------
+    row
+        Of the run; None if its host does not know it any more, which then has ended somehow.
+    """
+    if awaited not in plan.awaits or (row and not row["moved"] and not row["final"]):
+        return plan
+    if row and row["moved"]:
+        follow = replace(awaited, run=row["moved"]["run"], host=row["moved"]["host"])
+        return replace(
+            plan, awaits=tuple(follow if each == awaited else each for each in plan.awaits)
+        )
+    if awaited.whatever or (row and row["state"] == "ok"):
+        awaits = tuple(each for each in plan.awaits if each != awaited)
+        return replace(plan, awaits=awaits, next=plan.next if awaits else now)
+    how = f"ended: {row['state']}" if row else "is not known there any more"
+    text = f"run {awaited.run[:8]} on {awaited.host}, which it was to follow, {how}"
+    end = End(state="cancelled", at=round(now, 3), message=f"it was not started: {text}")
+    return replace(plan, awaits=(), history=(end, *plan.history)[:REMEMBERED])
+
+
 def resumed(plan: Plan, now: float) -> Plan:
-    """Return a paused plan that goes on: what passed meanwhile is not made up for."""
+    """Return a paused plan that goes on: times that passed meanwhile are not made up for."""
     due = plan.next
     if plan.cron is not None:
         due = after(plan.cron, now)
     elif due is not None and due < now:
-        due = None
+        due = now if plan.after else None
     return replace(plan, is_paused=False, next=due)
 
 
@@ -177,6 +236,8 @@ def read_plan(data: Any) -> Plan:
     """
     known = {each.name for each in fields(Plan)}
     values = {name: value for name, value in dict(data).items() if name in known}
+    values["after"] = tuple(map(str, values.get("after", ())))
+    values["awaits"] = tuple(Awaited(**each) for each in values.get("awaits", ()))
     values["history"] = tuple(End(**end) for end in values.get("history", ()))
     return Plan(**values)
 
