@@ -108,6 +108,11 @@ PIECES = {
         tests=[f"{FAULTS}/test_queues.py"],
         sizes={"MACGPU_RACERS": "50"},
     ),
+    "wheel": Piece(
+        what="the wheel with all that it needs, on a machine without Node.js",
+        tests=["tests/server/test_wheel.py"],
+        sizes={"MACGPU_FRESH": "1"},
+    ),
 }
 
 
