@@ -170,9 +170,9 @@ class Publisher:
         """Say that the run waits, at which place and for how long, in a line that is updated."""
         if state.state == "queued":
             place = None if state.position is None else f"{state.position}"
-            self.line.waiting(
-                standing(state.position, state.wait, state.detail.get("reason", "")), place
-            )
+            text = standing(state.position, state.wait, state.detail.get("reason", ""))
+            stays = state.detail.get("stays", "")
+            self.line.waiting(f"{text}; {stays}" if stays else text, place)
         elif state.state == "started":
             self.line.started(from_json(state.detail.get(KEY)))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import secrets
+import shutil
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
     from .report import Report
 
-_STYLE = "white-space:nowrap;overflow:hidden;text-overflow:ellipsis;opacity:0.8"
+_STYLE = "opacity:0.8"
+_CUT = f"white-space:nowrap;overflow:hidden;text-overflow:ellipsis;{_STYLE}"
 #: Goes to the start of a terminal's line and empties it.
 _ANEW = "\r\x1b[K"
 
@@ -80,7 +82,8 @@ class StatusLine:
         anew = self._progress.waiting(text, time.monotonic())
         if anew is not None and (self._can_change or place != self._place or not self._place):
             self._place = place
-            self._show(anew)
+            # It may end in what to do.
+            self._show(anew, is_whole=True)
 
     def waited(self, text: str = "") -> None:
         """Say that nobody waits any more: how long it took, or why."""
@@ -122,25 +125,26 @@ class StatusLine:
     def _can_change(self) -> bool:
         return self._in_kernel or self._in_terminal
 
-    def _show(self, text: str | None) -> None:
+    def _show(self, text: str | None, *, is_whole: bool = False) -> None:
         if text is None:
             return
         if self._in_kernel:
-            self._publish(text)
+            self._publish(text, is_whole=is_whole)
         elif self._in_terminal:
-            sys.stderr.write(f"{_ANEW}macgpu: {plain_line(text)}")
+            width = shutil.get_terminal_size().columns - 1
+            sys.stderr.write(_ANEW + f"macgpu: {plain_line(text)}"[:width])
             sys.stderr.flush()
             self._drawn = True
         else:
             self._notice(f"macgpu: {plain_line(text)}")
 
-    def _publish(self, text: str) -> None:
+    def _publish(self, text: str, *, is_whole: bool = False) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         line = f"macgpu: {plain_line(text)}" if text else ""
         data = {
             "text/plain": line,
-            "text/html": _page(line) if line else "",
+            "text/html": _page(line, _STYLE if is_whole else _CUT) if line else "",
         }
         is_update, self._display = bool(self._display), self._display or secrets.token_hex(8)
         self._shell.display_pub.publish(
@@ -148,5 +152,5 @@ class StatusLine:
         )
 
 
-def _page(line: str) -> str:
-    return f'<div {NO_FORMULAS} style="{_STYLE}">{html.escape(line)}</div>'
+def _page(line: str, style: str) -> str:
+    return f'<div {NO_FORMULAS} style="{style}">{html.escape(line)}</div>'

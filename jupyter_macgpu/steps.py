@@ -43,9 +43,13 @@ class Steps:
     ) -> None:
         self.took: dict[str, float] = {}
         self.shipped = self.reused = self.returned = 0
-        self._watcher = watcher
+        self._watchers = [] if watcher is None else [watcher]
         self._clock = clock
         self._since = clock()
+
+    def show_to(self, watcher: Watcher) -> None:
+        """Tell somebody else too from now on."""
+        self._watchers.append(watcher)
 
     def over(self, step: str) -> None:
         """Note that a step is over and the next one begins. Said twice, both times count."""
@@ -59,10 +63,10 @@ class Steps:
 
     def moved(self, stage: str, done: int, total: int) -> None:
         """Pass on how many bytes are through."""
-        if self._watcher is not None:
-            self._watcher.moved(stage, done, total)
+        for watcher in self._watchers:
+            watcher.moved(stage, done, total)
 
     def tick(self) -> None:
         """Pass on that time passes."""
-        if self._watcher is not None:
-            self._watcher.tick()
+        for watcher in self._watchers:
+            watcher.tick()

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -27,6 +28,7 @@ from .handed import Detached, handed
 from .inputs import Inputs, read_inputs
 from .placement import wish_of
 from .putting import put
+from .staying import Staying, reason_to_stay
 from .steps import Steps
 from .submission import new_run, origin_of, run_options
 from .submission import submission as make_submission
@@ -121,7 +123,7 @@ def run_cell(
         If somebody detached the run meanwhile: it goes on.
     """
     inputs = _captured(cell, namespace, options, steps := steps or Steps())  # 1 capture
-    with _placed(cell, inputs, options, run := new_run(), pool, show, interrupts) as place:
+    with _placed(cell, inputs, options, run := new_run(), pool, show, interrupts, steps) as place:
         placed(session := place.session)  # 2 place
         make_ready(inputs, namespace, options, session, show, interrupts)
         submission = make_submission(
@@ -139,7 +141,7 @@ def run_cell(
         record(submission.message, session.host.name)
     # 3 ship, 4 execute, and the outputs of 5 publish
     with _let_go(lambda run: handed(run, session, cell, inputs, namespace, own=False)):
-        execution = Execution(session.link, run, show, interrupts, submission, steps=steps)
+        execution = Execution(session.link, run, place.show, interrupts, submission, steps=steps)
         outcome = driven(execution, session.link, show, interrupts)
     judge = second.begin(outcome, inputs, session, limits) if second else None
     result = _bound(outcome, inputs, namespace, session.host, cell)  # 5 publish
@@ -194,13 +196,14 @@ def driven(execution: Execution, link: Link, show: Show, interrupts: Interrupts)
 class _Place:
     """Where a cell is to run, why there, and what is left of its options after waiting.
 
-    `blobs` are its large inputs as they are now, where they are known.
+    `blobs` are its large inputs as they are now, where they are known; `show` is where it is shown.
     """
 
     session: Session
     placement: Placement
     options: CellOptions
     blobs: tuple[Blob, ...] | None
+    show: Show
 
 
 @contextlib.contextmanager
@@ -212,6 +215,7 @@ def _placed(
     pool: Pool,
     show: Show,
     interrupts: Interrupts,
+    steps: Steps,
 ) -> Iterator[_Place]:
     """Find a host for a cell, waiting on several if they are busy; keep its slot in this block."""
     wish = wish_for(cell, inputs, options, pool)
@@ -228,10 +232,29 @@ def _placed(
         options = replace(options, wait=max(_LEAST_WAIT, options.wait - waiting.waited))
     blobs = just_found(wish, options) if waiting.waited < _JUST else None
     try:
-        yield _Place(session=session, placement=placement, options=options, blobs=blobs)
+        yield _Place(
+            session=session,
+            placement=placement,
+            options=options,
+            blobs=blobs,
+            show=_shown_waiting(wish, inputs, session.host.name, pool, show, steps),
+        )
     except BaseException:
         waiting.give_back(session)
         raise
+
+
+def _shown_waiting(
+    wish: Wish, inputs: Inputs, host: str, pool: Pool, show: Show, steps: Steps
+) -> Show:
+    """Return where a run is shown: if it stays on its notebook's host, that is said."""
+    reads = inputs.capture.handles
+    stays = wish.stays and wish.needs.host is None and wish.needs.home == host
+    if len(pool.fleet.hosts) == 1 or not (reads or stays):
+        return show
+    staying = Staying(show, partial(reason_to_stay, pool, wish, reads, host))
+    steps.show_to(staying)
+    return staying
 
 
 def make_ready(

@@ -57,6 +57,7 @@ FLOORS = [
     {"folder", "handed", "owners", "waiting"},
     {"getting", "putting"},
     {"binding", "pool", "submission"},
+    {"staying"},
     {"runs", "way"},
     {"stations"},
     {"home", "homecoming", "trial"},

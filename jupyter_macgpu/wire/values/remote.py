@@ -64,6 +64,11 @@ class RemoteValue:
         """Return the keys of the handles that somebody here still holds, of one host."""
         return [handle.info.key for handle in cls._alive if handle.info.host == host]
 
+    @classmethod
+    def names_on(cls, host: str) -> dict[str, str]:
+        """Return the names of the handles that somebody here still holds, of one host, by key."""
+        return {each.info.key: each.info.name for each in cls._alive if each.info.host == host}
+
     def fetch(self) -> object:
         """Bring the value here, whatever its size.
 
