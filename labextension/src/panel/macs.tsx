@@ -68,7 +68,7 @@ const Mac = React.memo(MacCard, (before, after) => {
 });
 
 function MacCard(props: IMacs & { host: IHeardHost; isChosen: boolean }): React.ReactElement {
-  const { host, trans, isChosen } = props;
+  const { host, trans } = props;
   const word = hostWord(trans, host);
   return (
     <li className={`macgpu-Card macgpu-mod-${host.state}`} aria-label={`${host.name}: ${word}`}>
@@ -78,7 +78,6 @@ function MacCard(props: IMacs & { host: IHeardHost; isChosen: boolean }): React.
           {host.name}
         </span>
         <span className="macgpu-Card-state">{word}</span>
-        {isChosen && <span className="macgpu-Badge">{trans.__('this notebook')}</span>}
       </div>
       <div className="macgpu-Card-about">
         {[host.chip, host.system, host.simulated ? trans.__('simulated') : null]
@@ -207,6 +206,7 @@ function Buttons(
   const isDrained = host.state === 'draining';
   return (
     <div className="macgpu-Buttons">
+      {props.isChosen && <span className="macgpu-Badge">{trans.__('this notebook')}</span>}
       {choose && takesRuns(host) && !props.isChosen && (
         <button
           className="macgpu-Button"
