@@ -7,24 +7,16 @@ from pathlib import Path
 
 import pytest
 from book import LOAD, Book, Front
+from hostile import SCRIPT_LINKS, WORDS, Trap
 from jupyter_server_process import JupyterServer
 
 from jupyter_macgpu.wire.plain import plain_line
 
 HERE = Path(__file__).parent
-WORDS = (HERE / "hostile.txt").read_text(encoding="utf-8").splitlines()
-#: What a hostile word does if it is obeyed, beside opening a dialog.
-TRAP = """() => {
-    window.executions = 0;
-    window.hostile = () => { window.executions += 1; };
-}"""
 #: Elements that the product and the front end make of text.
 EXPECTED = set("a code div pre span table tbody td th thead tr wbr".split())
 ELEMENTS = """area => [...area.querySelectorAll('.jp-OutputArea-output *')]
     .map(each => each.localName)"""
-#: Front ends make links of addresses and of paths in tracebacks.
-SCRIPT_LINKS = """area => [...area.querySelectorAll('a')]
-    .filter(each => each.protocol === 'javascript:').length"""
 SAYS = """%%macgpu --as said
 import sys
 for word in WORDS:
@@ -52,14 +44,10 @@ def kernel(server: JupyterServer) -> str:
 def trapped(front: Front, kernel: str) -> Iterator[Book]:
     """Return a notebook with a trap for what a hostile word does; nothing may be in it."""
     book = front.open([LOAD, "from hostile_fields import *"], kernel=kernel)
-    dialogs: list[str] = []
-    book.page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
-    book.page.evaluate(TRAP)
+    trap = Trap(book.page)
     book.run_all()
     yield book
-    book.page.wait_for_timeout(300)
-    assert book.page.evaluate("[window.executions, window.hostileGlobal ?? null]") == [0, None]
-    assert dialogs == []
+    assert trap.sprung() == []
 
 
 def shown_as_text(book: Book, number: int, times: int = 1, words: Sequence[str] = WORDS) -> None:
