@@ -7,6 +7,7 @@ others heard, and connects only to those that come into question.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -210,7 +211,11 @@ class Statuses:
 
 def key_of(host: Host) -> str:
     """Return what names a host's file: another machine under the same name has another one."""
-    where = [host.name, host.transport, host.hostname, host.port, host.user]
+    return _key_of(host.name, host.transport, host.hostname, host.port, host.user)
+
+
+@functools.lru_cache(maxsize=4096)
+def _key_of(*where: str | int | None) -> str:
     return hashlib.sha256(json.dumps(where).encode()).hexdigest()[:32]
 
 

@@ -10,12 +10,14 @@ from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from .tail import Had
+from .words import said
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .board import Board, News
+    from .board import News
     from .rows import Row
+    from .words import Words
 
 #: Lines about troubles that wait for a browser at most.
 _TROUBLES = 20
@@ -87,33 +89,33 @@ class Inbox:
         self.follows.pop(run, None)
         self._outputs.pop(run, None)
 
-    def messages(self, board: Board, outputs: Outputs, user: str, version: str) -> Iterator[Row]:
+    def messages(self, words: Words, outputs: Outputs, user: str) -> Iterator[str]:
         """Return what there is to say, and count it as said."""
         if self._whole:
             self._whole = False
             self._hosts.clear()
             self._runs.clear()
             self._schedules = False
-            yield {"type": "snapshot", **board.whole(), "version": version, "user": user}
+            yield words.whole(user)
         if self._hosts:
             names, self._hosts = self._hosts, {}
-            yield {"type": "hosts", **board.part("hosts", names)}
+            yield words.part("hosts", names)
         if self._runs:
             names, self._runs = self._runs, {}
-            yield {"type": "runs", **board.part("runs", names)}
+            yield words.part("runs", names)
         if self._schedules:
             self._schedules = False
-            yield {"type": "schedules", **board.schedules()}
+            yield words.schedules()
         if self._metrics is not None:
             metrics, self._metrics = self._metrics, None
-            yield {"type": "metrics", **metrics.content}
+            yield words.metrics(metrics)
         while self._troubles:
-            yield {"type": "problem", **self._troubles.popleft().content}
+            yield said("problem", dict(self._troubles.popleft().content))
         for run in list(self._outputs):
             told = outputs.since(run, self._outputs.pop(run), self.follows[run])
             if told is not None:
-                said, self.follows[run] = told
-                yield {"type": "outputs", **said}
+                lacks, self.follows[run] = told
+                yield said("outputs", lacks)
 
     def _note(self, news: News) -> None:
         if news.kind == "hosts":

@@ -53,6 +53,23 @@ def host_row(seen: Seen) -> Row:
     return told
 
 
+def same_row(before: tuple[Seen, Row] | None, seen: Seen) -> Row:
+    """Return a host as it is seen, made of its row before where only time has passed.
+
+    Parameters
+    ----------
+    before
+        How it was seen before, and the row of that.
+    """
+    if before is not None:
+        known, row = before
+        # All that a host says of itself comes with a new status.
+        is_same = known.status is seen.status and known.hello is seen.hello
+        if is_same and (known.state, known.reason) == (seen.state, seen.reason):
+            return {**row, "age": _rounded(seen.age)}
+    return host_row(seen)
+
+
 def run_row(said: Mapping[str, Any], host: str, heard: float, root: str) -> Row:
     """Return a run as its host has it in its list.
 

@@ -15,8 +15,8 @@ from jupyter_server.extension.handler import ExtensionHandlerMixin
 from tornado import web
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
-from .. import __version__
 from ..wire.errors import MacGPUError
+from . import words
 from .contract import checked
 from .followers import trouble
 from .handlers import RESOURCE, JsonErrors
@@ -47,6 +47,7 @@ class Audience:
 
     def __init__(self, service: Service, announce: Announcer) -> None:
         self.service = service
+        self.words = words.Words(service.board)
         self._announce = announce
         self._members: dict[Stream, None] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -123,7 +124,7 @@ class Stream(JsonErrors, ExtensionHandlerMixin, WebSocketMixin, WebSocketHandler
         try:
             said = self._read(message)
         except BadBody as error:
-            self.write_message(json.dumps({"type": "problem", **told(error)}))
+            self.write_message(words.said("problem", dict(told(error))))
             return
         match said["type"]:
             case "follow":
@@ -155,8 +156,7 @@ class Stream(JsonErrors, ExtensionHandlerMixin, WebSocketMixin, WebSocketHandler
         try:
             self.audience.service.follow(run, host)
         except MacGPUError as error:
-            said = {"type": "problem", **trouble(run, error).content}
-            self.write_message(json.dumps(said))
+            self.write_message(words.said("problem", dict(trouble(run, error).content)))
         else:
             self.inbox.follow(run)
 
@@ -168,15 +168,14 @@ class Stream(JsonErrors, ExtensionHandlerMixin, WebSocketMixin, WebSocketHandler
 
     async def _tell(self) -> None:
         """Say what there is to say; while the browser does not take it, more comes together."""
-        service = self.audience.service
-        outputs = service.followers
+        outputs = self.audience.service.followers
         user = str(getattr(self.current_user, "username", ""))
         with contextlib.suppress(WebSocketClosedError):
             while True:
                 await self._woken.wait()
                 self._woken.clear()
-                for message in self.inbox.messages(service.board, outputs, user, __version__):
-                    await self.write_message(json.dumps(message))
+                for message in self.inbox.messages(self.audience.words, outputs, user):
+                    await self.write_message(message)
 
     @staticmethod
     def _read(message: str | bytes) -> dict[str, Any]:

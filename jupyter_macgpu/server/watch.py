@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..fleet.hosts import Fleet
 from ..fleet.problems import FleetFileError
 from ..monitor import IDLE, Monitor
-from .rows import host_row
+from .rows import same_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..fleet.watching import FleetFile
     from ..reach import Reach
     from .board import Board, News
+    from .rows import Row
 
 #: Seconds between two messages of what is drawn over time, two looks at the fleet files, and the
 #: least between two looks at the hosts.
@@ -63,6 +64,7 @@ class Watch:
         self._wanted = False
         self._stopped = threading.Event()
         self._lock = threading.Lock()
+        self._rows: dict[str, tuple[Seen, Row]] = {}
 
     def want(self, is_wanted: bool) -> None:
         """Begin to look, or rest; connections are closed a minute after the last look."""
@@ -110,7 +112,9 @@ class Watch:
         if self._monitor is None:
             self._monitor = Monitor.of(self.refresh().hosts, self._reach, every=self._every)
         seen = self._monitor.view()
-        self._say(self._board.set_hosts(map(host_row, seen)))
+        rows = [same_row(self._rows.get(each.host.name), each) for each in seen]
+        self._rows = {each.host.name: (each, row) for each, row in zip(seen, rows, strict=True)}
+        self._say(self._board.set_hosts(rows))
         return seen
 
     def _go(self) -> None:
