@@ -25,6 +25,9 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none", "maxNumberOutputs": 1000},
     "@jupyterlab/docmanager-extension/plugin": {"autosave": False},
 }
+#: What jupyter-collaboration has in the server and in pages, switched off.
+_TOGETHER_SERVER = {"jupyter_server_ydoc": False, "jupyter_server_fileid": False}
+_TOGETHER_PAGES = {"@jupyter/collaboration-extension": True, "@jupyter/docprovider-extension": True}
 
 
 class JupyterServer:
@@ -36,6 +39,8 @@ class JupyterServer:
         All that is its own; notebooks are in ``notebooks`` below it.
     settings
         Further variables of its environment, which its kernels inherit.
+    together
+        Whether several browsers work on one document: jupyter-collaboration, else left out.
 
     Attributes
     ----------
@@ -47,7 +52,9 @@ class JupyterServer:
         What it asks for.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
+    def __init__(
+        self, folder: Path, settings: Mapping[str, str], *, together: bool = False
+    ) -> None:
         self.folder = folder
         self.root = folder / "notebooks"
         self.token = secrets.token_hex(16)
@@ -68,13 +75,21 @@ class JupyterServer:
         }
         for name, values in _SETTINGS.items():
             self.set_front_end(name, values)
-        self._start()
+        if together:
+            store = {"SQLiteYStore": {"db_path": str(folder / "changes.db")}}
+            self._configure("jupyter_server_config.json", store)
+        else:
+            server = {"ServerApp": {"jpserver_extensions": _TOGETHER_SERVER}}
+            self._configure("jupyter_server_config.json", server)
+            self._configure("labconfig/page_config.json", {"disabledExtensions": _TOGETHER_PAGES})
+        port = _free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self._command = [*self._words(), f"--port={port}"]
+        self.start()
 
     def set_front_end(self, plugin: str, values: Mapping[str, Any]) -> None:
         """Write a plugin's settings, for pages that are loaded from now on."""
-        file = self._config / "settings" / f"{plugin}.jupyterlab-settings"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(values))
+        self._configure(f"settings/{plugin}.jupyterlab-settings", values)
 
     def kernel(self, name: str, **variables: str) -> str:
         """Make a kernel that has further variables in its environment; return its name."""
@@ -103,28 +118,21 @@ class JupyterServer:
         for session in self.ask("GET", "api/sessions"):
             self.ask("DELETE", f"api/sessions/{session['id']}")
 
-    def stop(self) -> None:
-        """End it, and its kernels with it. It may be repeated."""
-        self._process.terminate()
-        try:
-            self._process.wait(20)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+    def start(self) -> None:
+        """Start it, for the first time or again: it is the same one to who knew it.
 
-    def _start(self) -> None:
-        port = _free_port()
-        self.url = f"http://127.0.0.1:{port}"
-        words = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1"]
-        words += [f"--port={port}", "--ServerApp.port_retries=0"]
-        words += [f"--IdentityProvider.token={self.token}", f"--ServerApp.root_dir={self.root}"]
-        for application in ("LabApp", "JupyterNotebookApp"):
-            words.append(f"--{application}.expose_app_in_browser=True")
-        if os.geteuid() == 0:
-            words.append("--allow-root")
+        Raises
+        ------
+        RuntimeError
+            If it does not answer. It does not run then.
+        """
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
-                words, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                self._command,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
         deadline = time.monotonic() + _PATIENCE
         while self._process.poll() is None and time.monotonic() < deadline:
@@ -137,6 +145,35 @@ class JupyterServer:
         self.stop()
         log_text = (self.folder / "server.log").read_text(errors="replace")
         raise RuntimeError(f"the Jupyter server does not answer:\n{log_text[-2000:]}")
+
+    def kill(self) -> None:
+        """Kill it, so that it can do nothing about that."""
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        """End it, and its kernels with it. It may be repeated."""
+        self._process.terminate()
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _configure(self, name: str, values: Mapping[str, Any]) -> None:
+        file = self._config / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(values))
+
+    def _words(self) -> list[str]:
+        words = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1"]
+        words += [f"--IdentityProvider.token={self.token}", f"--ServerApp.root_dir={self.root}"]
+        words.append("--ServerApp.port_retries=0")
+        for application in ("LabApp", "JupyterNotebookApp"):
+            words.append(f"--{application}.expose_app_in_browser=True")
+        if os.geteuid() == 0:
+            words.append("--allow-root")
+        return words
 
 
 def _free_port() -> int:

@@ -85,6 +85,9 @@ class Attached implements IDisposable {
       const before = left.get(cell.id);
       if (before?.run === found.run) {
         left.delete(cell.id);
+        if (found.isTwice) {
+          before.flush();
+        }
       } else if (!found.final) {
         before?.dispose();
         left.delete(cell.id);

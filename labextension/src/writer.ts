@@ -10,8 +10,10 @@ export interface INamed {
   host: string;
   /** Index of the output that names it; what it shows stands behind that one. */
   at: number;
-  /** Whether all that it has shown stands there. */
+  /** Whether all that it has shown stands there, and nothing else. */
   final: boolean;
+  /** Whether more than one output names it. */
+  isTwice: boolean;
 }
 
 /** How a cell is to say which run it belongs to. */
@@ -31,13 +33,23 @@ interface IChangeable {
 
 /** Return the run that a cell's outputs name last; null if there is none. */
 export function named(outputs: readonly IOutput[]): INamed | null {
-  for (let at = outputs.length - 1; at >= 0; at -= 1) {
-    const said = (outputs[at].data as Record<string, any> | undefined)?.[RUN_MIME];
-    if (said && typeof said.run === 'string' && /^[0-9a-f]{32}$/.test(said.run)) {
-      return { run: said.run, host: String(said.host ?? ''), at, final: said.final === true };
+  let found: INamed | null = null;
+  outputs.forEach((output, at) => {
+    const said = (output.data as Record<string, any> | undefined)?.[RUN_MIME];
+    if (!said || typeof said.run !== 'string' || !/^[0-9a-f]{32}$/.test(said.run)) {
+      return;
     }
-  }
-  return null;
+    // Two browsers may have written at the same moment: then all stands there twice.
+    const isAgain = found?.run === said.run;
+    found = {
+      run: said.run,
+      host: String(said.host ?? ''),
+      at: isAgain ? (found as INamed).at : at,
+      final: said.final === true && !isAgain,
+      isTwice: isAgain
+    };
+  });
+  return found;
 }
 
 /**

@@ -94,6 +94,15 @@ describe('write', () => {
     expect(Object.keys(data).sort()).toEqual([RUN_MIME, 'text/plain']);
   });
 
+  it('takes away what two browsers wrote at the same moment', () => {
+    const made = cell(naming(), naming(), stream('one\n'), stream('one\n', 'stderr'));
+    const found = named(made.sharedModel.getOutputs());
+    expect([found?.at, found?.final, found?.isTwice]).toEqual([0, false, true]);
+    write(made, RUN, [stream('one\n'), value('42')], { ...SAID, final: true });
+    expect(made.sharedModel.getOutputs().length).toBe(3);
+    expect(named(made.sharedModel.getOutputs())).toMatchObject({ final: true, isTwice: false });
+  });
+
   it('leaves a cell alone that was run again', () => {
     const made = cell(stream('another'));
     expect(write(made, RUN, [stream('one')], SAID)).toBe(false);
