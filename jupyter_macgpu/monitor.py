@@ -125,20 +125,29 @@ class Monitor:
         self._threads: list[threading.Thread] = []
 
     @classmethod
-    def of(cls, hosts: Sequence[Host], reach: Reach, *, every: float = EVERY) -> Monitor:
+    def of(
+        cls,
+        hosts: Sequence[Host],
+        reach: Reach,
+        *,
+        every: float = EVERY,
+        statuses: Statuses | None = None,
+    ) -> Monitor:
         """Return a monitor with connections of its own, and what this account knows of the hosts.
 
         Parameters
         ----------
         reach
             The way to each of them.
+        statuses
+            What is known of them, to be shared with somebody; None reads the account's files.
         """
         client = secrets.token_hex(16)
         return cls(
             hosts,
             # It is no notebook's; as in `pool`, its own name stands for one.
             lambda host: Link(reach.transport(host), client, client),
-            Statuses(),
+            Statuses() if statuses is None else statuses,
             every=every,
         )
 

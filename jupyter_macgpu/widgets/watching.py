@@ -110,7 +110,10 @@ class Watch:
                 pool = self._pool()
                 hosts = self._hosts(pool)
                 if monitor is None:
-                    monitor = self._monitor(pool, hosts)
+                    monitor = Monitor.of(
+                        hosts, pool.reach, every=self._every, statuses=pool.statuses
+                    )
+                    monitor.start()
                 elif [each.host for each in monitor.view()] != list(hosts):
                     monitor.watch(hosts)
                 seen = monitor.view()
@@ -137,17 +140,6 @@ class Watch:
                 self._thread = None
                 return False
             return True
-
-    def _monitor(self, pool: Pool, hosts: Sequence[Host]) -> Monitor:
-        client, reach = secrets.token_hex(16), pool.reach
-        monitor = Monitor(
-            hosts,
-            lambda host: Link(reach.transport(host), client, client),
-            pool.statuses,
-            every=self._every,
-        )
-        monitor.start()
-        return monitor
 
     def _look_inside(self, pool: Pool, seen: Sequence[Seen]) -> Inside:
         """Return what goes on in the host that is shown in full, as of a moment ago."""
