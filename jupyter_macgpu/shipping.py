@@ -55,12 +55,11 @@ class Shipping:
         hello = self._link.hello
         if hello is None or "blobs" not in hello.capabilities:
             self._submission = self._submission.whole()
-        message, blobs = self._submission.message, self._submission.blobs
+        message, blobs = self._submission.message, list(self._submission.blobs.values())
         coming = self._unasked()
-        sent = sum(list(blobs.values())[number].nbytes for number in coming)
+        pieces = [blobs[number] for number in coming]
         self._steps.over("place")
-        self._count(message.size + sent)
-        pieces = [list(blobs.values())[number] for number in coming]
+        self._count(message.size + sum(piece.nbytes for piece in pieces))
         if message.size <= INLINE:
             message = replace(message, buffers=(b"".join(self._submission.pieces),))
             self._steps.over("ship")
@@ -122,10 +121,10 @@ class Shipping:
 
         After a connection was lost there are none: most may be there by now.
         """
-        blobs = self._submission.blobs
-        unknown = [number for number, name in enumerate(blobs) if name not in self._link.held]
-        size = sum(list(blobs.values())[number].nbytes for number in unknown)
-        return [] if self._again or size > UNASKED else unknown
+        blobs, held = self._submission.blobs.items(), self._link.held
+        unknown = {number: view for number, (name, view) in enumerate(blobs) if name not in held}
+        size = sum(view.nbytes for view in unknown.values())
+        return [] if self._again or size > UNASKED else list(unknown)
 
     def _count(self, sent: int) -> None:
         whole = sum(view.nbytes for view in self._submission.blobs.values())
