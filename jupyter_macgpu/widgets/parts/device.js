@@ -180,13 +180,5 @@ function renderDevice({ model, el }) {
   const panel = devicePanel(talk, true);
   const update = () => panel.update(model.get("snapshot"), model.get("history"));
   root.append(panel.node, talk.line);
-  el.append(root);
-  model.on("change:snapshot", update);
-  model.on("change:history", update);
-  update();
-  return () => {
-    model.off("change:snapshot", update);
-    model.off("change:history", update);
-    talk.end();
-  };
+  return mount(el, root, model, talk, update);
 }

@@ -177,15 +177,7 @@ function renderFleet({ model, el }) {
   body.setAttribute("role", "rowgroup");
   table.append(heads(), body);
   root.append(tools.node, table, none, talk.line);
-  el.append(root);
-  model.on("change:snapshot", update);
-  model.on("change:history", update);
-  update();
-  return () => {
-    model.off("change:snapshot", update);
-    model.off("change:history", update);
-    talk.end();
-  };
+  return mount(el, root, model, talk, update);
 }
 
 export default { render: renderFleet };

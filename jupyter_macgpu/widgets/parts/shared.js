@@ -222,3 +222,16 @@ function conversation(model, root) {
     },
   };
 }
+
+// Put a widget into its place and keep it up to date; what is returned takes it away again.
+function mount(el, root, model, talk, update) {
+  el.append(root);
+  model.on("change:snapshot", update);
+  model.on("change:history", update);
+  update();
+  return () => {
+    model.off("change:snapshot", update);
+    model.off("change:history", update);
+    talk.end();
+  };
+}
