@@ -216,16 +216,8 @@ class Run:
         row = self.look()
         if self.errand is not None and self.errand.stop():
             return
-        if row["state"] in FINAL:
-            raise RunRefused(
-                f"Run {self.run[:8]} has ended already: {row['state']}.",
-                known="Nothing was done.",
-                next="result() has its value, outputs what it showed.",
-            )
-        how = "kill" if kill else "interrupt"
-        cancel = m.Cancel(run=self.run, epoch=int(row["epoch"]), how=how)
-        lookout = self._lookout()
-        lookout.say(cancel)
+        ended = "result() has its value, outputs what it showed."
+        self._lookout().cancel({**row, "run": self.run}, kill=kill, ended=ended)
 
     def look(self) -> dict[str, Any]:
         """Ask the host, and return what it says; follow the run if it became another one.

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .wire import messages as m
 from .wire.errors import RunRefused
+from .wire.states import FINAL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from .fleet.hosts import Host
     from .link import Link
@@ -113,6 +114,31 @@ class Lookout:
             self._link.connect()
             self._link.say(message)
             self._ask(m.Ping(number=0), m.Pong)
+
+    def cancel(self, row: Mapping[str, Any], *, kill: bool, ended: str) -> None:
+        """Stop a run that the host has listed so: an interrupt in its cell, or its worker's end.
+
+        Parameters
+        ----------
+        ended
+            What there is to do where it has ended already.
+
+        Raises
+        ------
+        RunRefused
+            If it has ended already, or the host will not do it. Nothing was done.
+        TransportError
+            If it cannot be reached. The run goes on.
+        """
+        run = str(row["run"])
+        if row["state"] in FINAL:
+            raise RunRefused(
+                f"Run {run[:8]} has ended already: {row['state']}.",
+                known="Nothing was done.",
+                next=ended,
+            )
+        how = "kill" if kill else "interrupt"
+        self.say(m.Cancel(run=run, epoch=int(row["epoch"]), how=how))
 
     def rest(self, idle: float) -> bool:
         """Close the connection if there was no use for it for `idle` seconds; say whether so."""

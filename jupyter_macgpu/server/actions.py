@@ -17,7 +17,6 @@ from ..runs import KnownRun
 from ..wire import messages as m
 from ..wire.errors import PlacementError, RunRefused
 from ..wire.plain import plain_values
-from ..wire.states import FINAL
 from .followers import read_whole
 from .refusals import Unknown
 from .submitting import hand_in
@@ -107,15 +106,8 @@ class Actions:
     def cancel(self, run: str, *, kill: bool) -> Row:
         """Stop a run: an interrupt in its cell, or with `kill` the end of its worker."""
         with self._known(run) as (pool, known):
-            if known.row["state"] in FINAL:
-                raise RunRefused(
-                    f"Run {run[:8]} has ended already: {known.row['state']}.",
-                    known="Nothing was done.",
-                    next="Its outputs are kept on its host.",
-                )
-            how = "kill" if kill else "interrupt"
-            cancel = m.Cancel(run=run, epoch=int(known.row["epoch"]), how=how)
-            pool.lookouts.of(known.session.host).say(cancel)
+            lookout = pool.lookouts.of(known.session.host)
+            lookout.cancel(known.row, kill=kill, ended="Its outputs are kept on its host.")
             return self._again(pool, known)
 
     def prioritise(self, run: str, priority: int) -> Row:
