@@ -181,7 +181,9 @@ def verdict(comparison: Comparison, result: Result, reference: Reference) -> Ite
         more = [each.path for each in beyond[1 : 1 + _NAMED]]
         others = f"; {len(beyond)} values differ, also {', '.join(more)}" if more else ""
         yield f"warning: not as on {where}: {_said(beyond[0])}{others}"
-        yield _advice(first["drew"], second["drew"])
+        drew = {*first["drew"], *second["drew"]}
+        apart = {name for name in drew if first["stand"].get(name) != second["stand"].get(name)}
+        yield _advice(drew, apart)
     if comparison.left_out:
         rest = len(comparison.left_out) - _NAMED
         named = ", ".join(comparison.left_out[:_NAMED])
@@ -201,18 +203,15 @@ def checked(summary: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a worker said of a run that is compared, with every part what it must be."""
     said = summary.get("check")
     told: dict[str, Any] = said if isinstance(said, dict) else {}
-    drew = told.get("drew")
+    drew, stand = told.get("drew"), told.get("stand")
     torch = told.get("torch")
     return {
         "told": bool(told),
         "gpu": told.get("gpu") is True,
-        "drew": _short_texts(drew) if isinstance(drew, dict) else {},
+        "drew": [str(name)[:20] for name in drew[:10]] if isinstance(drew, list) else [],
+        "stand": stand if isinstance(stand, dict) else {},
         "torch": torch[:40] if isinstance(torch, str) else None,
     }
-
-
-def _short_texts(said: Mapping[object, object]) -> dict[str, str]:
-    return {str(name)[:20]: str(text)[:20] for name, text in list(said.items())[:10]}
 
 
 def _names(
@@ -245,10 +244,8 @@ def _said(difference: Difference) -> str:
     return f"{difference.path}: {difference.text}{size}{allowed}"
 
 
-def _advice(first: Mapping[str, str], second: Mapping[str, str]) -> str:
+def _advice(drew: set[str], apart: set[str]) -> str:
     keep = "the variables here are those of the first run. "
-    drew = {*first, *second}
-    apart = {name for name in drew if first.get(name) != second.get(name)}
     if apart:
         return keep + (
             f"The cell uses random numbers ({', '.join(sorted(apart))}), and these differ by "

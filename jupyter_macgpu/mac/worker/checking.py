@@ -62,20 +62,21 @@ class Check:
     def told(self) -> dict[str, Any]:
         """Return what is said of the run in its summary; nothing where it is not compared.
 
-        ``gpu`` is whether this process has used a GPU, ``drew`` holds the packages whose random
-        numbers were drawn or seeded, with a digest of where their generators on the processor
-        stand since, ``torch`` the version of PyTorch if it has MPS here.
+        ``gpu`` is whether this process has used a GPU, ``drew`` the packages whose random numbers
+        were drawn or seeded, ``stand`` a digest of where each package's generator on the processor
+        stands since, ``torch`` the version of PyTorch if it has MPS here.
         """
         return {"check": self._told} if self._told else {}
 
     def _tell(self, before: dict[str, list[bytes]], *, gpu: bool) -> None:
         now = _generators()
-        moved = sorted(name for name in now if name in before and now[name] != before[name])
-        drew = {name: _digest(now[name][0]) for name in moved}
+        drew = sorted(name for name in now if name in before and now[name] != before[name])
+        # Of all: where the last cell left it, a seed that is set again moves nothing.
+        stand = {name: _digest(states[0]) for name, states in now.items()}
         torch = sys.modules.get("torch")
         has_mps = torch is not None and torch.backends.mps.is_available()
         version = str(torch.__version__) if torch is not None and has_mps else None
-        self._told = {"gpu": gpu, "drew": drew, "torch": version}
+        self._told = {"gpu": gpu, "drew": drew, "stand": stand, "torch": version}
 
 
 def import_named(cell: Cell, packages: Mapping[str, str]) -> None:
