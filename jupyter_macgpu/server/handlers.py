@@ -125,7 +125,9 @@ class Handler(JsonErrors, ExtensionHandlerMixin, APIHandler):
         return checked(schema, said)
 
     async def prepare(self) -> None:  # type: ignore[override] # as its own base has it
-        """Refuse what is too large before anything is made of it."""
+        """Refuse what is too large before anything is made of it, and tokens in addresses."""
+        if "token" in self.request.query_arguments:
+            raise web.HTTPError(403, "A token belongs in a header: addresses stand in logs.")
         await super().prepare()
         if len(self.request.body) > LARGEST:
             raise web.HTTPError(413, f"A body may have {LARGEST} bytes.")
