@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from ..fleet.sharers import holders_of
 from ..fleet.simulated import is_simulated
 from ..scheduling.weights import OWNER_AWAY
-from ..wire.plain import plain_line, plain_values
+from ..wire.plain import plain_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -43,7 +45,7 @@ def host_row(seen: Seen) -> Row:
         "idle": idle,
         "battery": {"on": power.on_battery, "charge": power.charge},
         "lanes": {"gpu": _lane(status.gpu), "cpu": _lane(status.cpu)},
-        "holders": list(_holders(seen.said)),
+        "holders": [asdict(holder) for holder in holders_of(seen.said)],
         "labels": dict(status.labels),
         "taints": [str(taint) for taint in status.taints],
         "gpu_test": status.gpu_test,
@@ -169,21 +171,6 @@ def _lane(lane: Lane) -> Row:
     }
 
 
-def _holders(said: Mapping[str, Any]) -> Iterator[Row]:
-    """Read who else has a place in the queue of a machine; of them nothing else is known here."""
-    queue = said.get("queue")
-    others = queue.get("others") if isinstance(queue, dict) else None
-    for each in others if isinstance(others, list) else ():
-        if isinstance(each, dict) and isinstance(each.get("login"), str):
-            yield {
-                "login": plain_line(each["login"]),
-                "since": _whole(each.get("since")),
-                "mem": _whole(each.get("mem")),
-                "kind": plain_line(str(each.get("kind") or "")),
-                "place": _whole(each.get("place")),
-            }
-
-
 def _sum(numbers: Iterator[int | None]) -> int | None:
     known = [number for number in numbers if number is not None]
     return sum(known) if known else None
@@ -191,7 +178,3 @@ def _sum(numbers: Iterator[int | None]) -> int | None:
 
 def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 1)
-
-
-def _whole(said: object) -> int | None:
-    return said if isinstance(said, int) and not isinstance(said, bool) else None
