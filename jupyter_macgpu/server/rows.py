@@ -40,7 +40,7 @@ def host_row(seen: Seen) -> Row:
         "gpu_taken": status.gpu_taken,
         "memory": _memory(status),
         "heat": status.heat,
-        "watts": _watts(seen),
+        "watts": sample.watts,
         "owner_present": None if idle is None else idle < OWNER_AWAY,
         "idle": idle,
         "battery": {"on": power.on_battery, "charge": power.charge},
@@ -154,12 +154,6 @@ def _memory(status: HostStatus) -> Row:
         "others": others,
         "limit": memory.limit,
     }
-
-
-def _watts(seen: Seen) -> float | None:
-    gpu = seen.telemetry.gpu
-    whole = seen.telemetry.power.system_watts
-    return whole if whole is not None else None if gpu is None else gpu.watts
 
 
 def _lane(lane: Lane) -> Row:

@@ -119,7 +119,7 @@ def points(status: HostStatus, telemetry: Telemetry, connected: bool) -> dict[st
     known = {
         "gpu": gpu.utilization if gpu else None,
         "memory": used,
-        "watts": _watts(telemetry)[0],
+        "watts": telemetry.watts,
     }
     return {
         name: None if value is None or not connected else round(value, 3)
@@ -219,16 +219,9 @@ def _part(name: str, size: int, total: int) -> dict[str, Any]:
     return {"name": name, "share": _share(size / total), "text": format_size(size)}
 
 
-def _watts(telemetry: Telemetry) -> tuple[float | None, str]:
-    """Return what is drawn, and by what: the whole machine where it says so, else its GPU."""
-    gpu, watts = telemetry.gpu, telemetry.power.system_watts
-    if watts is None and gpu is not None:
-        return gpu.watts, " by the GPU"
-    return watts, ""
-
-
 def _power(telemetry: Telemetry) -> list[dict[str, Any]]:
-    watts, whose = _watts(telemetry)
+    watts = telemetry.watts
+    whose = " by the GPU" if telemetry.power.system_watts is None else ""
     if watts is None:
         return []
     text = f"{watts:.1f} W{whose}"

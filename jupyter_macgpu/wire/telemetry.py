@@ -58,6 +58,12 @@ class Telemetry:
         """The GPU to compute on, if one is known."""
         return self.gpus[0] if self.gpus else None
 
+    @property
+    def watts(self) -> float | None:
+        """What is drawn: by the whole machine where that is known, else by its GPU."""
+        whole = self.power.system_watts
+        return whole if whole is not None else None if self.gpu is None else self.gpu.watts
+
 
 def gpu_limit(memory: Memory) -> int | None:
     """Return how many bytes the GPU may use: two thirds of memory, above 36 GiB three quarters.
