@@ -72,6 +72,18 @@ class Memory:
     asked: int | None = None
     held: int | None = None
 
+    @property
+    def used(self) -> int | None:
+        """What is in use, by whomever."""
+        if self.total is None or self.free is None:
+            return None
+        return max(0, self.total - self.free)
+
+    @property
+    def others(self) -> int | None:
+        """What of that is in use by others than our runs."""
+        return None if self.used is None else max(0, self.used - (self.held or 0))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speed:

@@ -144,14 +144,11 @@ def lasting(row: Row) -> Row:
 
 def _memory(status: HostStatus) -> Row:
     memory = status.memory
-    others = None
-    if memory.total is not None and memory.free is not None:
-        others = max(0, memory.total - memory.free - (memory.held or 0))
     return {
         "total": memory.total,
         "free": memory.free,
         "ours": memory.held,
-        "others": others,
+        "others": memory.others,
         "limit": memory.limit,
     }
 

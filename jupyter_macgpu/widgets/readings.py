@@ -192,16 +192,14 @@ def _gpu(telemetry: Telemetry) -> dict[str, Any]:
 
 def _memory(status: HostStatus) -> dict[str, Any]:
     memory = status.memory
-    total, free = memory.total, memory.free
+    total, used, others = memory.total, memory.used, memory.others
     gauge: dict[str, Any] = {"name": "Memory", "line": "memory", "share": None, "parts": []}
-    if not total or free is None:
+    if not total or used is None or others is None:
         return {**gauge, "text": _UNKNOWN if not total else f"{format_size(total)} in all"}
-    used = max(0, total - free)
-    ours = min(memory.held or 0, used)
     gauge["parts"] = [
-        _part("ours", ours, total),
-        _part("others", used - ours, total),
-        _part("free", free, total),
+        _part("ours", used - others, total),
+        _part("others", others, total),
+        _part("free", memory.free or 0, total),
     ]
     if memory.limit:
         gauge["parts"].append(_part("GPU limit", memory.limit, total))
