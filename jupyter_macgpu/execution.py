@@ -49,6 +49,9 @@ PATIENCE = 60.0
 PROMPT = 5.0
 #: Seconds between two looks at interrupts and limits.
 BLINK = 0.1
+#: Seconds between two attempts to reach a lost host, at most. Within one the system knocks after
+#: 0, 1 and 3 of its 5 seconds: so a link that is back is found within three.
+_PAUSE = 1.0
 #: Output that may be shown before the host is told.
 _ACK_EVERY = 8 * 1024
 #: Broken messages of one run's host after which it is not asked again.
@@ -187,7 +190,7 @@ class Execution:
                 kept="What was shown up to there; the notebook's variables are as before the cell.",
                 next=f"Take it up with %macgpu attach {self.run[:8]} when the host is back.",
             ) from error
-        time.sleep(min(2.0, 0.05 + away / 4))
+        time.sleep(min(_PAUSE, 0.05 + away / 4))
 
     # The conversation.
 
