@@ -112,6 +112,7 @@ class Execution:
         self._attaching = False
         self._trouble = ""
         self._faults = self._refusals = 0
+        self._lost_at: float | None = None
 
     def drive(self) -> Outcome:
         """Return when the run's end is known and its result is here.
@@ -145,14 +146,9 @@ class Execution:
 
     def _persist(self, work: Callable[[], T]) -> T:
         """Do what needs the connection, over as many connections as it takes."""
-        lost_at: float | None = None
         while True:
             try:
                 self._begin(first=self._reserved is None)
-                if lost_at is not None:
-                    away = time.monotonic() - lost_at
-                    self._show.notice(f"reconnected to {self._link.host} after {away:.1f} s")
-                    lost_at = None
                 return work()
             except (TransportError, RemoteProtocolError) as error:
                 self._faults += isinstance(error, RemoteProtocolError)
@@ -161,8 +157,8 @@ class Execution:
                     raise
                 if self._faults > _FAULTS:
                     raise
-                lost_at = lost_at or time.monotonic()
-                self._pause(error, lost_at)
+                self._lost_at = self._lost_at or time.monotonic()
+                self._pause(error, self._lost_at)
             finally:
                 if self._shipping is not None:
                     self._shipping.close()
@@ -204,9 +200,16 @@ class Execution:
                 self._steps.tick()
                 self._link.mind_the_silence(HEARTBEAT, SILENCE)
                 continue
+            self._back_again()
             found = heed(message)
             if found is not None:
                 return found
+
+    def _back_again(self) -> None:
+        """Note that the host speaks over this connection. To have opened it says nothing yet."""
+        if self._lost_at is not None:
+            away, self._lost_at = time.monotonic() - self._lost_at, None
+            self._show.notice(f"reconnected to {self._link.host} after {away:.1f} s")
 
     def _heed_acceptance(self, message: m.Message) -> m.RunState | None:
         if (end := self._heed(message)) is not None:

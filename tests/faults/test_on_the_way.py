@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jupyter_macgpu.transport.base import Channel
 from jupyter_macgpu.transport.local import LocalTransport
 from jupyter_macgpu.verdicts import error_of
-from jupyter_macgpu.wire.errors import MacGPUError, ResultLeft, TransportError
+from jupyter_macgpu.wire.errors import ConnectionLost, MacGPUError, ResultLeft, TransportError
 
 from . import invariants, processes
 from .cells import Flood
-from .desk import Desk, Told, token
+from .desk import Desk, Record, Told, token
 from .relay import DOWN, UP, Relay, Toxics
 
 #: Seconds within which an interrupt is obeyed.
@@ -161,6 +162,47 @@ def test_a_line_that_falls_silent_is_noticed(
     invariants.nothing_lost(cell, told.record, whole=True)
 
 
+class Brief:
+    """A channel whose other end says hello, and hangs up."""
+
+    def __init__(self, inner: Channel) -> None:
+        self._inner = inner
+        self._greeted = False
+        self.send = inner.send
+        self.close = inner.close
+
+    def receive(self, timeout: float) -> bytes | None:
+        if self._greeted:
+            self.close()
+            raise ConnectionLost("It hung up.")
+        data = self._inner.receive(timeout)
+        self._greeted = data is not None
+        return data
+
+
+def test_a_host_that_hangs_up_after_each_hello_is_given_up_and_taken_up_again(
+    desk: Desk, relay: Relay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jupyter_macgpu.execution.PATIENCE", 2.0)
+    cell = Flood(token=token(), side=tmp_path / "executions", lines=500, pause=0.01)
+    desk.run("pass")
+
+    with pytest.MonkeyPatch.context() as bad:
+
+        def turn_bad() -> None:
+            bad.setattr(relay, "open", lambda: Brief(Relay.open(relay)))
+            relay.reset()
+
+        when(lambda: len(desk.record.outputs) > 2, turn_bad)
+        told = desk.run(cell.source)
+    assert told.state == "unknown", told.error
+    assert not any("reconnected" in notice for notice in told.record.notices)
+    again = Record()
+    assert desk.attach(told.run, again).state == "ok"
+    invariants.nothing_lost(cell, again, whole=True)
+    assert cell.executions() == 1
+
+
 @pytest.mark.timeout(120 + 2 * CUTS)
 def test_cut_at_every_place_of_a_submission(desk: Desk, relay: Relay, tmp_path: Path) -> None:
     side = tmp_path / "executions"
@@ -218,4 +260,5 @@ def test_nothing_is_sent_where_no_supervisor_can_start(
     assert isinstance(told.error, TransportError)
     invariants.said_in_four_parts(told.error)
     assert "nothing was sent" in told.error.known
-    assert processes.found(blocked) == []
+    roles = {"door", "supervisor", "worker", "child"}
+    assert processes.wait_for_none(blocked, roles, 15.0) == []  # the door is just leaving
