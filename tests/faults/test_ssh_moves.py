@@ -7,11 +7,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from jupyter_macgpu.wire.errors import RunCancelled
+from tests.inputs.jobs import blocked, job
 from tests.inputs.shell import Notebook, notebook
 from tests.ssh_home import Home
 from tests.sshd import Servers
@@ -26,17 +26,6 @@ def book(servers: Servers, home: Home, tmp_path: Path) -> Iterator[Notebook]:
     home.write_fleet(both)
     with notebook() as opened:
         yield opened
-
-
-def job(book: Notebook, cell: str, line: str) -> Any:
-    book.run(f"%%macgpu --detach {line}\n{cell}").error_is(None)
-    return book.names["_"]
-
-
-def blocked(book: Notebook, gate: Path) -> Any:
-    """Fill host a until the gate is there."""
-    text = f"import os, time\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.02)"
-    return job(book, text, "--on a --as blocker")
 
 
 def test_a_run_that_waits_is_moved_by_another_process_and_runs_once(

@@ -18,7 +18,7 @@ from jupyter_macgpu.session import Session
 from jupyter_macgpu.wire import bundle
 from jupyter_macgpu.wire import messages as m
 from jupyter_macgpu.wire.errors import MacGPUError
-from tests.model.client import Turns, dial
+from tests.model.client import OnTurns, Turns, dial
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 HERE, THERE = (Host(name=name, hostname=name) for name in ("here", "there"))
 
 
-class Caller:
+class Caller(OnTurns):
     """A kernel with one errand, on a thread that moves when it may. It is its own transport.
 
     Attributes
@@ -51,16 +51,6 @@ class Caller:
         self.pool = cast("Pool", _Pool(self))
         self._errand = errand
         self.turns = Turns(self._go)
-
-    @property
-    def done(self) -> bool:
-        return self.turns.done
-
-    def sleep(self, seconds: float) -> None:
-        """Wait on the model's clock."""
-        until = self.world.now + seconds
-        while self.world.now < until:
-            self.turns.pause()
 
     def _go(self) -> None:
         try:

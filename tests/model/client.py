@@ -103,7 +103,24 @@ def dial(world: World, turns: Turns) -> tuple[Line, ModelChannel]:
     return line, ModelChannel(turns, line)
 
 
-class Client:
+class OnTurns:
+    """A kernel on a thread that moves when it may."""
+
+    world: World
+    turns: Turns
+
+    @property
+    def done(self) -> bool:
+        return self.turns.done
+
+    def sleep(self, seconds: float) -> None:
+        """Wait on the model's clock."""
+        until = self.world.now + seconds
+        while self.world.now < until:
+            self.turns.pause()
+
+
+class Client(OnTurns):
     """One kernel that runs a cell, or attaches to one. It is its own transport, clock and screen.
 
     Attributes
@@ -140,16 +157,6 @@ class Client:
         self.link = Link(self, client=f"kernel-{notebook}", notebook=notebook)
         self.execution = Execution(self.link, run, self, self.interrupts, submission)
         self.turns = Turns(self._drive)
-
-    @property
-    def done(self) -> bool:
-        return self.turns.done
-
-    def sleep(self, seconds: float) -> None:
-        """Wait on the model's clock."""
-        until = self.world.now + seconds
-        while self.world.now < until:
-            self.turns.pause()
 
     def _drive(self) -> None:
         try:

@@ -13,6 +13,7 @@ from jupyter_macgpu import moving
 from jupyter_macgpu.runs import find_run
 from jupyter_macgpu.wire import messages as m
 from jupyter_macgpu.wire.errors import RunCancelled, RunRefused
+from tests.inputs.jobs import blocked, job
 from tests.inputs.shell import Notebook, notebook
 from tests.scripts.fleet import several
 
@@ -24,17 +25,6 @@ def book(tmp_path: Path, state: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     monkeypatch.setenv("MACGPU_FLEET", str(fleet))
     with notebook() as opened:
         yield opened
-
-
-def job(book: Notebook, cell: str, line: str) -> Any:
-    book.run(f"%%macgpu --detach {line}\n{cell}").error_is(None)
-    return book.names["_"]
-
-
-def blocked(book: Notebook, gate: Path) -> Any:
-    """Fill host a until the gate is there."""
-    text = f"import os, time\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.02)"
-    return job(book, text, "--on a --as blocker")
 
 
 def pool(book: Notebook) -> Any:
