@@ -310,12 +310,12 @@ class Execution:
                 known="It may have been removed, or be on another host.",
                 next="%macgpu runs lists the runs that are known.",
             )
-        if hello.store != self._reserved[1] or (
-            # What nobody waits for is on the disk when it is accepted: a new boot knows it too.
-            hello.boot != self._reserved[0] and not self._submission.message.options.get("detach")
-        ):
+        rebooted, replaced = hello.boot != self._reserved[0], hello.store != self._reserved[1]
+        # What nobody waits for is on the disk when it is accepted: a new boot knows it too.
+        if replaced or (rebooted and not self._submission.message.options.get("detach")):
             raise RunLost(
-                f"{self._link.host} restarted, and does not know run {self.run[:8]} any more.",
+                f"{self._link.host} does not know run {self.run[:8]} any more: "
+                f"{_why_unknown(rebooted=rebooted, replaced=replaced)}.",
                 known="It may have run in part before that. It was not repeated.",
             )
         # The same boot and store that would know the run if it had arrived: it never did. A journal
@@ -365,3 +365,11 @@ class Execution:
         parts = bring(self._link, end, self.run, self._interrupts.take, moved)
         self._steps.over("back")
         return parts
+
+
+def _why_unknown(*, rebooted: bool, replaced: bool) -> str:
+    if not replaced:
+        return "it restarted"
+    if not rebooted:
+        return "the folder in which its runs are kept was deleted there"
+    return "it restarted, and the folder in which its runs are kept is another one"

@@ -100,6 +100,8 @@ def test_who_deletes_the_folder_ends_all_that_was_kept_there(
     assert told.state == "lost"
     assert told.error is not None
     invariants.said_in_four_parts(told.error)
+    assert "the folder in which its runs are kept was deleted" in str(told.error)
+    assert "restarted" not in str(told.error)
     assert not processes.wait_for_none(state, {"worker", "child"}, 20.0)
     assert desk.run("x = 1").state == "ok"
     invariants.nothing_left(state, desk)

@@ -260,6 +260,7 @@ time.sleep(60)
     ran = own.macgpu("run", "end.py")
     assert ran.code == 122, ran.err
     assert "does not know run" in ran.err
+    assert "was deleted there" in ran.err
 
 
 @needs_proc
