@@ -32,3 +32,19 @@ export function useSeconds(isWanted: boolean): number {
   }, [isWanted]);
   return seconds;
 }
+
+/**
+ * Keep the focus in a list of rows: of what is not there any more, the name of its row takes it.
+ */
+export function useFocus(list: React.RefObject<HTMLElement>): void {
+  const focused = document.activeElement;
+  const held = focused && list.current?.contains(focused) ? focused : null;
+  const row = held?.closest<HTMLElement>('[data-row]')?.dataset.row;
+  React.useLayoutEffect(() => {
+    if (held && !held.isConnected) {
+      const rows = list.current?.querySelectorAll<HTMLElement>('[data-row]') ?? [];
+      const found = [...rows].find(each => each.dataset.row === row);
+      found?.querySelector<HTMLElement>('.macgpu-Run-name')?.focus({ preventScroll: true });
+    }
+  });
+}

@@ -7,11 +7,14 @@ import type { IFleet, IHeardHost } from '../tokens';
 import { hostWord, takesRuns } from '../words';
 import { useChanges, useSeconds } from './changes';
 import { Meter } from './meter';
+import { LONG, useNear } from './near';
 import { Notice, NoMacs, Problems } from './notice';
 import { Sparkline } from './sparkline';
 
 /** How many people a card names before it counts them. */
 const NAMED = 3;
+/** Pixels that a card is high, about. */
+const HEIGHT = 180;
 
 export interface IMacs {
   fleet: IFleet;
@@ -51,6 +54,7 @@ export function Macs(props: IMacs): React.ReactElement {
               {...props}
               choose={props.choose}
               isChosen={props.chosen === host.name}
+              isLong={hosts.length > LONG}
             />
           ))}
         </ul>
@@ -67,11 +71,30 @@ const Mac = React.memo(MacCard, (before, after) => {
   );
 });
 
-function MacCard(props: IMacs & { host: IHeardHost; isChosen: boolean }): React.ReactElement {
+function MacCard(
+  props: IMacs & { host: IHeardHost; isChosen: boolean; isLong: boolean }
+): React.ReactElement {
   const { host, trans } = props;
+  const { ref, isNear, style } = useNear(props.isLong, HEIGHT);
   const word = hostWord(trans, host);
   return (
-    <li className={`macgpu-Card macgpu-mod-${host.state}`} aria-label={`${host.name}: ${word}`}>
+    <li
+      ref={ref}
+      style={style}
+      className={`macgpu-Card macgpu-mod-${host.state}`}
+      aria-label={`${host.name}: ${word}`}
+    >
+      {isNear && <CardBody {...props} word={word} />}
+    </li>
+  );
+}
+
+function CardBody(
+  props: IMacs & { host: IHeardHost; isChosen: boolean; word: string }
+): React.ReactElement {
+  const { host, trans, word } = props;
+  return (
+    <>
       <div className="macgpu-Card-head">
         <span className="macgpu-Dot" aria-hidden="true" />
         <span className="macgpu-Card-name" title={host.name}>
@@ -88,7 +111,7 @@ function MacCard(props: IMacs & { host: IHeardHost; isChosen: boolean }): React.
       {host.reason && <div className="macgpu-Card-reason">{host.reason}</div>}
       <Users {...props} />
       <Buttons {...props} />
-    </li>
+    </>
   );
 }
 

@@ -6,12 +6,15 @@ import { time } from '../format';
 import type { IHow } from '../runcell';
 import type { IFleet, IHeardRun } from '../tokens';
 import { isWaiting, runWord } from '../words';
-import { useChanges, useSeconds } from './changes';
+import { useChanges, useFocus, useSeconds } from './changes';
 import { Details } from './details';
+import { LONG, useNear } from './near';
 import { title } from './title';
 
 /** How many ended runs are listed before one asks for more. */
 const ENDED = 20;
+/** Pixels that a run's row is high, about. */
+const HEIGHT = 60;
 
 export interface IRuns {
   fleet: IFleet;
@@ -29,7 +32,9 @@ export interface IRuns {
 export function Runs(props: IRuns): React.ReactElement | null {
   const { fleet, trans } = props;
   const [isAll, showAll] = React.useState(false);
+  const list = React.useRef<HTMLDivElement>(null);
   useChanges(fleet.runsChanged, fleet.connectionChanged);
+  useFocus(list);
   const { live, ended } = sorted(fleet.runs.values());
   if (!fleet.isKnown) {
     return null;
@@ -43,12 +48,16 @@ export function Runs(props: IRuns): React.ReactElement | null {
     );
   }
   const shown = isAll ? ended : ended.slice(0, ENDED);
+  const isLong = live.length + shown.length > LONG;
   return (
-    <div className={fleet.connection === 'connected' ? 'macgpu-Runs' : 'macgpu-Runs macgpu-mod-old'}>
+    <div
+      ref={list}
+      className={fleet.connection === 'connected' ? 'macgpu-Runs' : 'macgpu-Runs macgpu-mod-old'}
+    >
       {live.length > 0 && (
         <ul className="macgpu-List" aria-label={trans.__('Under way')}>
           {live.map(run => (
-            <Run key={run.run} run={run} {...props} />
+            <Run key={run.run} run={run} isLong={isLong} {...props} />
           ))}
         </ul>
       )}
@@ -57,7 +66,7 @@ export function Runs(props: IRuns): React.ReactElement | null {
           <h3 className="macgpu-Heading">{trans.__('Ended (%1)', ended.length)}</h3>
           <ul className="macgpu-List" aria-label={trans.__('Ended')}>
             {shown.map(run => (
-              <Run key={run.run} run={run} {...props} />
+              <Run key={run.run} run={run} isLong={isLong} {...props} />
             ))}
           </ul>
         </>
@@ -87,12 +96,35 @@ export function sorted(runs: Iterable<IHeardRun>): { live: IHeardRun[]; ended: I
 
 const Run = React.memo(RunItem, (before, after) => before.run === after.run);
 
-function RunItem(props: IRuns & { run: IHeardRun }): React.ReactElement {
-  const { run, trans, actions } = props;
+function RunItem(props: IRuns & { run: IHeardRun; isLong: boolean }): React.ReactElement {
+  const { run, trans } = props;
   const [isOpen, open] = React.useState(false);
+  const { ref, isNear, style } = useNear(props.isLong, HEIGHT);
   const name = title(trans, run);
   return (
-    <li className={`macgpu-Run macgpu-mod-${run.state}`} aria-label={name}>
+    <li
+      ref={ref}
+      style={style}
+      className={`macgpu-Run macgpu-mod-${run.state}`}
+      aria-label={name}
+      data-row={run.run}
+    >
+      {isNear && <RunBody {...props} name={name} isOpen={isOpen} open={open} />}
+    </li>
+  );
+}
+
+function RunBody(
+  props: IRuns & {
+    run: IHeardRun;
+    name: string;
+    isOpen: boolean;
+    open: (isOpen: boolean) => void;
+  }
+): React.ReactElement {
+  const { run, name, trans, actions, isOpen, open } = props;
+  return (
+    <>
       <div className="macgpu-Run-head">
         <span className="macgpu-Dot" aria-hidden="true" />
         <button
@@ -125,7 +157,7 @@ function RunItem(props: IRuns & { run: IHeardRun }): React.ReactElement {
       <Line text={props.firstLine(run)} />
       {run.reason && <div className="macgpu-Card-reason">{run.reason}</div>}
       {isOpen && <Details {...props} />}
-    </li>
+    </>
   );
 }
 
