@@ -19,9 +19,10 @@ from .wire.plain import plain
 from .wire.states import FINAL
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from .fleet.hosts import Host
+    from .link import Link
     from .pool import Pool
     from .session import Session
 
@@ -188,27 +189,45 @@ class Printer:
 def logs(known: KnownRun, show: Show) -> None:
     """Show what a run has shown so far."""
     link = known.session.link
-    link.connect()
-    link.say(m.Attach(run=known.run, watch=True))
-    end = None
-    while True:
-        message = link.await_message(
-            lambda said: known.run in (getattr(said, "run", ""), getattr(said, "subject", ""))
-        )
-        if isinstance(message, m.RunState) and message.offset is not None:
-            end = int(message.detail.get("end", 0))
-            if message.offset >= end and known.live:
-                break
-        elif isinstance(message, m.Output):
+    for message in shown_so_far(link, known.run, is_live=known.live):
+        if isinstance(message, m.Output):
             show.output(message)
-            link.say(m.Ack(run=known.run, offset=message.end))
-            if known.live and end is not None and message.end >= end:
-                break
-        elif isinstance(message, m.End):
-            break
         elif isinstance(message, m.Refused):
             raise refusal_of(message, link.host)
     link.close()
+
+
+def shown_so_far(link: Link, run: str, *, is_live: bool) -> Iterator[m.Output | m.End | m.Refused]:
+    """Yield what a run has shown so far; nobody who drives it is disturbed.
+
+    The last one is its `End` if it has ended, or the host's refusal.
+
+    Parameters
+    ----------
+    is_live
+        Whether it had not ended when its host was asked last. One that had is read to its end.
+
+    Raises
+    ------
+    TransportError
+        If the host cannot be reached.
+    """
+    link.connect()
+    link.say(m.Attach(run=run, watch=True))
+    at, end = 0, None
+    while end is None or not is_live or at < end:
+        message = link.await_message(
+            lambda said: run in (getattr(said, "run", ""), getattr(said, "subject", ""))
+        )
+        if isinstance(message, m.RunState) and message.offset is not None:
+            at, end = message.offset, int(message.detail.get("end", 0))
+        elif isinstance(message, m.Output):
+            at = message.end
+            link.say(m.Ack(run=run, offset=at))
+            yield message
+        elif isinstance(message, (m.End, m.Refused)):
+            yield message
+            return
 
 
 def detach(pool: Pool, known: KnownRun) -> None:

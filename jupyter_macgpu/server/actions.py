@@ -95,7 +95,7 @@ class Actions:
             host = known.session.host
             tail = Tail(run, host.name, host.trust)
             with pool.lookouts.of(host).link() as link:
-                read_whole(link, tail)
+                read_whole(link, tail, is_live=known.live)
             return tail.whole()
 
     def report(self, run: str) -> Row:

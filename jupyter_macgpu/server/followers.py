@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..declined import refusal_of
 from ..parting import await_all
+from ..runs import shown_so_far
 from ..wire import messages as m
 from ..wire.errors import MacGPUError, TransportError
 from .board import News
@@ -146,57 +147,55 @@ def trouble(run: str, error: MacGPUError) -> News:
     return News(kind="problem", keys=(run,), content=content)
 
 
-def read_whole(link: Link, tail: Tail) -> None:
-    """Read all that a run has shown by now.
+def read_whole(link: Link, tail: Tail, *, is_live: bool) -> None:
+    """Read all that a run has shown by now; see `runs.shown_so_far`.
 
     Raises
     ------
-    RunRefused
-        If its host has not got it any more.
+    Unknown, RunRefused
+        If its host has not got it any more, or not its output.
     TransportError
         If the host cannot be reached.
     """
-    for records in _records(link, tail, threading.Event(), until_now=True):
-        tail.take(records)
+    records = []
+    for message in shown_so_far(link, tail.run, is_live=is_live):
+        if isinstance(message, m.Output):
+            records.append(message)
+        elif isinstance(message, m.Refused):
+            raise _declined(message, link)
+        else:
+            tail.has_ended = True
+    tail.take(records)
     if tail.has_ended:
         tail.finish()
 
 
-def _records(
-    link: Link, tail: Tail, stopped: threading.Event, *, until_now: bool = False
-) -> Iterator[list[m.Output]]:
-    """Yield what comes, a tenth of a second's worth at a time, to the end of the run.
+def _declined(refused: m.Refused, link: Link) -> MacGPUError:
+    return Unknown() if refused.reason in _GONE else refusal_of(refused, link.host)
 
-    Parameters
-    ----------
-    until_now
-        End where the run's output ends now.
-    """
+
+def _records(link: Link, tail: Tail, stopped: threading.Event) -> Iterator[list[m.Output]]:
+    """Yield what comes, a tenth of a second's worth at a time, to the end of the run."""
     link.connect()
     link.say(m.Attach(run=tail.run, offset=tail.recorder.offset, watch=True))
     gathered: list[m.Output] = []
-    at, since, now_ends = tail.recorder.offset, 0.0, None
+    since = 0.0
     while not stopped.is_set():
         message = next_message(link, GATHER if gathered else 1.0)
         if isinstance(message, m.Output) and message.run == tail.run:
             since = since or time.monotonic()
             gathered.append(message)
-            at = message.end
-            link.say(m.Ack(run=tail.run, offset=at))
+            link.say(m.Ack(run=tail.run, offset=message.end))
         elif isinstance(message, m.RunState) and message.offset is not None:
-            at = tail.recorder.offset = message.offset
-            now_ends = int(message.detail.get("end", 0))
+            tail.recorder.offset = message.offset
         elif isinstance(message, m.Refused) and message.subject == tail.run:
-            if message.reason in _GONE:
-                raise Unknown
-            raise refusal_of(message, link.host)
+            raise _declined(message, link)
         is_over = isinstance(message, m.End) and message.run == tail.run
-        is_over = is_over or (until_now and now_ends is not None and at >= now_ends)
         if gathered and (message is None or is_over or time.monotonic() - since > GATHER):
             yield gathered
             gathered, since = [], 0.0
         if is_over:
-            tail.has_ended = isinstance(message, m.End)
+            tail.has_ended = True
             return
 
 

@@ -107,6 +107,8 @@ print("three", file=sys.stderr)
     listener.say(type="follow", run=run)
     listener.until(lambda heard: "two" in _text(heard.outputs.get(run, [])))
     assert not listener.final[run]
+    so_far = server.ask("GET", f"runs/{run}/outputs").json
+    assert (_text(so_far["outputs"]), so_far["final"]) == ("one\ntwo\n", False)
     gate.touch()
     listener.until(lambda heard: heard.final.get(run))
     whole = server.ask("GET", f"runs/{run}/outputs").json
