@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.faults import processes
 from tests.faults.tcp_relay import relays
@@ -16,6 +17,10 @@ from tests.network import network
 from tests.ssh_home import home
 from tests.ssh_keys import keys
 from tests.sshd import installed, servers, sshd
+
+# Examples take as long as the machine lets them.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 #: Fixtures that several folders use.
 __all__ = ["home", "installed", "keys", "network", "relays", "servers", "sshd"]

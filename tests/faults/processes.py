@@ -42,7 +42,18 @@ class Found:
 def found(state: Path, role: str = "") -> list[Found]:
     """Return the processes of a state folder, but not this one: all, or those of one role."""
     every = _living(lambda variables: variables.get("MACGPU_STATE") == str(state))
-    return [each for each in every if role in ("", each.role)]
+    asked = [each for each in every if role in ("", each.role)]
+    return [each for each in asked if not _is_beginning(each, asked)]
+
+
+def _is_beginning(each: Found, others: list[Found]) -> bool:
+    """Whether it is a program that a supervisor has just forked for: it is still named like it."""
+    if each.role != "supervisor":
+        return False
+    try:
+        return each.process.ppid() in {other.pid for other in others if other.role == each.role}
+    except psutil.Error:
+        return True
 
 
 def end_below(folder: Path) -> list[Found]:

@@ -207,7 +207,8 @@ def test_f38_a_state_folder_that_cannot_be_written_is_said(
         invariants.said_in_four_parts(told.error)
         assert "Read-only" in str(told.error)
         assert str(folder) in str(told.error)
-        assert processes.found(folder / "state") == []
+        roles = {"door", "supervisor", "worker", "child"}
+        assert processes.wait_for_none(folder / "state", roles, 15.0) == []
         assert list(folder.iterdir()) == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -78,8 +79,9 @@ class Supervisor:
 
     def _send(self) -> None:
         # What the worker does not take now waits: it may be in a full pipe, which is ours to read.
-        while self._unsent and select.select([], [self.sock], [], 0)[1]:
-            del self._unsent[: self.sock.send(self._unsent)]
+        with contextlib.suppress(BrokenPipeError):  # it may have ended after its last word
+            while self._unsent and select.select([], [self.sock], [], 0)[1]:
+                del self._unsent[: self.sock.send(self._unsent)]
 
     def _hear(self) -> None:
         data = self.sock.recv(1 << 20)
