@@ -21,7 +21,11 @@ LAB, NOTEBOOK = "lab", "notebook"
 #: Milliseconds for what a busy machine may take long for.
 _LONG = 60_000
 _URLS = {LAB: "lab/workspaces/ui-{number}/tree/{name}", NOTEBOOK: "notebooks/{name}"}
-_THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
+_THEMES = {
+    "light": "JupyterLab Light",
+    "dark": "JupyterLab Dark",
+    "contrast": "JupyterLab Dark High Contrast",
+}
 _PANEL = "window.jupyterapp.shell.currentWidget"
 _FRONT_ENDS = [[".jp-RenderedImage img"], ["[data-mime-type$='jupyter.stderr'] pre"]]
 _numbers = itertools.count(1)
@@ -218,10 +222,11 @@ class Book:
         self.command("docmanager:save")
 
     def theme(self, name: str) -> None:
-        """Change to the ``light`` or the ``dark`` theme."""
+        """Change to the ``light`` or ``dark`` theme, or to the dark one of high ``contrast``."""
         self.command("apputils:change-theme", theme=_THEMES[name])
         lightness = str(name == "light").lower()
         self._wait_for(f"document.body.dataset.jpThemeLight === '{lightness}'")
+        self._wait_for(f"document.body.dataset.jpThemeName === '{_THEMES[name]}'")
 
     def screenshot(self, name: str, *, of: Locator | None = None) -> Path:
         """Keep a picture of the page, or of a part of it, in `SCREENSHOTS`."""
