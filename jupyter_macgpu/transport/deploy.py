@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +27,8 @@ _MAC = Path(__file__).parents[1] / "mac"
 _PIECE = 64 * 1024
 #: Seconds for the host's next word: it may look for an interpreter, or wait for its disk.
 PATIENCE = 60.0
+#: Seconds that a host which takes nothing more has to say why.
+_LAST_WORDS = 5.0
 
 #: Called with the bytes that were sent, and those that there are to send.
 Progress = Callable[[int, int], None]
@@ -185,11 +186,18 @@ class _Installer:
         self._channel = channel
         self._host = host
         self._rest = b""
+        self._is_cut = False
 
     def tell(self, data: bytes) -> int:
-        """Send bytes; a host that hangs up may have said why, so that is left to `answer`."""
-        with suppress(ConnectionLost):
-            self._channel.send(data)
+        """Send bytes; a host that hangs up may have said why, so that is left to `answer`.
+
+        Where some were not taken, no others follow: they would be taken for those.
+        """
+        if not self._is_cut:
+            try:
+                self._channel.send(data)
+            except ConnectionLost:
+                self._is_cut = True
         return len(data)
 
     def answer(self, word: str) -> str:
@@ -203,12 +211,14 @@ class _Installer:
             If it says nothing.
         """
         preface = Preface()
-        deadline = time.monotonic() + PATIENCE
+        patience = _LAST_WORDS if self._is_cut else PATIENCE
+        deadline = time.monotonic() + patience
         verdict = preface.feed(self._rest)
         while verdict is None:
             left = deadline - time.monotonic()
             if left <= 0:
-                raise self._lost(f"said nothing for {PATIENCE:g} s", preface)
+                took = "took nothing more and " if self._is_cut else ""
+                raise self._lost(f"{took}said nothing for {patience:g} s", preface)
             try:
                 data = self._channel.receive(left)
             except ConnectionLost as error:

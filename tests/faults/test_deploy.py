@@ -26,6 +26,7 @@ from jupyter_macgpu.mac import complete, store
 from jupyter_macgpu.transport import archives, deploy
 from jupyter_macgpu.transport.local import LocalTransport
 from jupyter_macgpu.transport.preface import Said, Spoke
+from jupyter_macgpu.transport.sockets import SocketChannel
 from jupyter_macgpu.wire.errors import ConnectionLost, MacGPUError
 
 from . import invariants, processes
@@ -268,6 +269,37 @@ def everything_is_not_waiting(login: Login) -> None:
 
 
 # Damaged.
+
+
+class Stalling:
+    """A channel whose host takes a piece not in time, and goes on taking after that."""
+
+    def __init__(self, inner: SocketChannel, piece: int) -> None:
+        self._inner = inner
+        self._left = piece
+        self.receive = inner.receive
+
+    def send(self, data: bytes | memoryview) -> None:
+        self._left -= 1
+        if not self._left:
+            raise ConnectionLost("It took nothing for 15 s.")
+        self._inner.send(data)
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+@pytest.mark.parametrize("piece", [3, 10])
+def test_a_host_that_stalls_in_an_installation_is_sent_no_archive_with_a_hole(
+    login: Login, piece: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deploy, "_LAST_WORDS", 1.0)
+    channel = Stalling(login.raw(), piece)
+    with pytest.raises(ConnectionLost, match="took nothing more"):
+        deploy.install(channel, login.name)
+    channel.close()
+    login.install()
+    assert login.needs() == ""
 
 
 @pytest.mark.parametrize("kind", ["code", "packages"])
