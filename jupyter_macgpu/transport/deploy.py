@@ -179,6 +179,10 @@ def _program() -> bytes:
     ).encode()
 
 
+class Stalled(ConnectionLost):
+    """The host took nothing more in the middle of an installation, which may be done anew."""
+
+
 class _Installer:
     """What an installer says, word by word."""
 
@@ -217,8 +221,9 @@ class _Installer:
         while verdict is None:
             left = deadline - time.monotonic()
             if left <= 0:
-                took = "took nothing more and " if self._is_cut else ""
-                raise self._lost(f"{took}said nothing for {patience:g} s", preface)
+                if self._is_cut:
+                    raise self._lost("took nothing more", preface, Stalled)
+                raise self._lost(f"said nothing for {patience:g} s", preface)
             try:
                 data = self._channel.receive(left)
             except ConnectionLost as error:
@@ -229,9 +234,11 @@ class _Installer:
             return verdict.text
         raise refusal(verdict, self._host)
 
-    def _lost(self, what: str, preface: Preface) -> ConnectionLost:
+    def _lost(
+        self, what: str, preface: Preface, kind: type[ConnectionLost] = ConnectionLost
+    ) -> ConnectionLost:
         said = f" It said: {preface.noise}" if preface.noise else ""
-        return ConnectionLost(
+        return kind(
             f"{self._host} {what} while our code was put there.{said}",
             known=NOTHING_SENT,
             kept=ALL_KEPT,

@@ -295,7 +295,7 @@ def test_a_host_that_stalls_in_an_installation_is_sent_no_archive_with_a_hole(
 ) -> None:
     monkeypatch.setattr(deploy, "_LAST_WORDS", 1.0)
     channel = Stalling(login.raw(), piece)
-    with pytest.raises(ConnectionLost, match="took nothing more"):
+    with pytest.raises(deploy.Stalled, match="took nothing more"):
         deploy.install(channel, login.name)
     channel.close()
     login.install()

@@ -11,6 +11,8 @@ import psutil
 import pytest
 
 from jupyter_macgpu.mac.complete import intact
+from jupyter_macgpu.transport.ssh.channel import SshChannel
+from jupyter_macgpu.wire.errors import ConnectionLost
 from tests.ssh_home import Home
 from tests.sshd import Account, Servers
 
@@ -147,6 +149,23 @@ def test_a_host_behind_another_one(servers: Servers, home: Home) -> None:
     assert desk.namespace["notes"] == [42]
     assert (bastion.logins(), hidden.logins()) == (1, 1)
     desk.close()
+
+
+def test_a_host_that_stalls_in_an_installation_is_given_it_anew(
+    empty: Away, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send, pieces = SshChannel.send, iter(range(10))
+
+    def stall_once(channel: SshChannel, data: bytes | memoryview) -> None:
+        if next(pieces, None) == 9:
+            raise ConnectionLost("It took nothing for 15 s.")
+        send(channel, data)
+
+    monkeypatch.setattr(SshChannel, "send", stall_once)
+    monkeypatch.setattr("jupyter_macgpu.transport.deploy._LAST_WORDS", 1.0)
+    told = empty.desk.run("pass")
+    assert told.state == "ok", told.error
+    assert next(pieces, None) is None
 
 
 def test_the_interpreter_is_found_and_the_home_is_used(

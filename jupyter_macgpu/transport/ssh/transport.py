@@ -182,7 +182,7 @@ class SshTransport:
         try:
             deploy.install(channel, self.name, self._host.python or "")
         except ConnectionLost as error:
-            if self.alive:
+            if self.alive and not isinstance(error, deploy.Stalled):
                 raise deploy.silence(self._noise, self.name) from error
             self._avoided = self._owner
             raise
