@@ -18,8 +18,9 @@ from jupyter_macgpu.wire.errors import MacGPUError
 
 from . import invariants, processes
 
-#: Seconds within which a death is said, and an interrupt obeyed.
-SOON = 2.0
+#: Seconds within which a death is said, and an interrupt obeyed, on a machine that does much else:
+#: far less than what the cells here sleep.
+SOON = 10.0
 _ABORT = """
 import ctypes, threading
 threading.Thread(target=ctypes.CDLL(None).abort).start()
