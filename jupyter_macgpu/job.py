@@ -8,6 +8,7 @@ with the notebook's objects.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +66,8 @@ class Run:
     ) -> None:
         self.name = name
         self.runs = [run]
+        #: The run that the host which had this one before has given it up for.
+        self._left_for = ""
         self.errand: Errand | None = None
         self._host = host
         self._home = home
@@ -238,6 +241,8 @@ class Run:
             self._row = row
             pool = self._home.pool
             pool.lengths.told(row, pool.statuses.status(self._host))
+            if self._lets_proceed(row):
+                continue
             if not self._follow(row.get("detail") or {}):
                 break
         return self._row
@@ -278,8 +283,23 @@ class Run:
         if not following:
             return False
         self.runs.append(following)
+        self._left_for = following if moved else ""
         self._row = {**self._row, "state": "accepted", "detail": {}}
         self._recorder = self._fresh_recorder()
+        return True
+
+    def _lets_proceed(self, row: dict[str, Any]) -> bool:
+        """Finish a move whose mover is gone: the host that had the run has written that it left.
+
+        So it never begins there, and may begin here. Whoever else finishes the move says the same.
+        """
+        parked = (row.get("options") or {}).get("parked") and row["state"] not in FINAL
+        proceeds = (row.get("detail") or {}).get("proceeds")
+        if self._left_for != self.run or not parked or proceeds:
+            return False
+        with contextlib.suppress(RunRefused):  # it has ended meanwhile
+            self._lookout().tell(m.Proceed(run=self.run), m.RunState)
+        self._left_for = ""
         return True
 
     def _fresh_recorder(self) -> Recorder:

@@ -90,6 +90,29 @@ def test_a_move_that_was_cut_short_is_finished_by_the_same_line(
     assert side.read_text() == "x"
 
 
+def test_a_move_is_finished_by_whoever_holds_the_run_once_the_first_host_gave_it_up(
+    book: Notebook, tmp_path: Path
+) -> None:
+    gate, side = tmp_path / "gate", tmp_path / "side"
+    blocked(book, gate)
+    run = job(book, f"open({str(side)!r}, 'a').write('x')", "--on a --as goes")
+    known = find_run(pool(book), run.run)
+    there = next(host for host in pool(book).fleet.hosts if host.name == "b")
+    moved = moving.Moved(run=moving._id_there(run.run, there), host="b")
+    moving._park(pool(book), known, there, moved)
+    # It is on both hosts, and either may be the one that keeps it: nobody decides that.
+    assert run.state == "queued"
+    assert run.host == "a"
+    copy = find_run(pool(book), moved.run)
+    assert copy.row["detail"]["reason"] == "it is being moved here"
+    withdraw = m.Withdraw(run=run.run, to={"host": "b", "run": moved.run})
+    pool(book).lookouts.of(known.session.host).tell(withdraw, m.Withdrawn)
+    assert run.result(30) == 1
+    assert (run.host, run.run) == ("b", moved.run)
+    gate.touch()
+    assert side.read_text() == "x"
+
+
 def test_a_copy_never_begins_if_the_run_began_where_it_was(book: Notebook, tmp_path: Path) -> None:
     gate, side = tmp_path / "gate", tmp_path / "side"
     blocked(book, gate)
