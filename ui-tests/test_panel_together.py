@@ -86,7 +86,8 @@ def test_one_browser_closes_in_mid_run(fronts: list[Front], tmp_path: Path, leav
     books[leaves].page.close()
     held.let_go()
     left = panels[1 - leaves]
-    left.finished(0)
+    # That a browser has gone is known when it was silent for half a minute.
+    expect(left.book.output(0)).to_contain_text(": done>", timeout=3 * LONG)
     left.written(0, "'end'")
     held_once(left.book, "begun")
     assert left.book.source(0) == held.source
