@@ -3,7 +3,7 @@ import * as React from 'react';
 /** How far outside of what one sees a row is drawn already. */
 const MARGIN = '600px';
 /** How many rows a list has before only those are drawn that one may see. */
-export const LONG = 40;
+export const LONG = 150;
 
 const told = new WeakMap<Element, (entry: IntersectionObserverEntry) => void>();
 let observer: IntersectionObserver | null = null;
