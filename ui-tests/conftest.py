@@ -64,8 +64,11 @@ def server(folder: Path) -> Iterator[JupyterServer]:
 
 @pytest.fixture(scope="session")
 def macs(folder: Path) -> Iterator[SimulatedFleet]:
-    """Start three simulated Macs, each with an SSH server where one can be had."""
-    with SimulatedFleet(3) as fleet:
+    """Start three simulated Macs, each with an SSH server where one can be had.
+
+    Their weather begins tomorrow: until then they are well, however long the tests take.
+    """
+    with SimulatedFleet(3, age=-86_400.0) as fleet:
         yield fleet
 
 

@@ -14,8 +14,11 @@ from .running import Running, running
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[SimulatedFleet]:
-    """Three Macs that are not there, each a supervisor of its own on this machine."""
-    with SimulatedFleet(3, seed=1, over_ssh=False) as simulated:
+    """Three Macs that are not there, each a supervisor of its own on this machine.
+
+    Their weather begins tomorrow: until then they are well, however long the tests take.
+    """
+    with SimulatedFleet(3, seed=1, age=-86_400.0, over_ssh=False) as simulated:
         yield simulated
 
 
