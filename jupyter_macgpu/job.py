@@ -16,6 +16,7 @@ from .execution import Execution, Outcome
 from .handed import Before
 from .homecoming import Copies, catch_up, come_home, copies
 from .interrupts import Interrupts
+from .notebook import is_asked_now
 from .recorder import Recorder
 from .showing import MIME, as_html, as_text
 from .verdicts import error_of
@@ -394,5 +395,6 @@ class Run:
         return as_html(self.shown())
 
     def _repr_mimebundle_(self, **_chosen: object) -> dict[str, object]:
-        """Name the run for front ends, beside the text and the page that people see."""
-        return {MIME: {"run": self.run, "host": self.host}}
+        """Name it in the cell that handed it in: front ends write what it shows behind that."""
+        here = self._handed is not None and is_asked_now(self._handed.cell.request)
+        return {MIME: {"run": self.run, "host": self.host}} if here else {}

@@ -58,6 +58,12 @@ def request_id(shell: InteractiveShell) -> str:
     return str((parent.get("header") or {}).get("msg_id", ""))
 
 
+def is_asked_now(request: str) -> bool:
+    """Say whether a request, by its id, is the one that is being done."""
+    shell = running_shell()
+    return request == ("" if shell is None else request_id(shell))
+
+
 def somebody_looks(shell: InteractiveShell) -> bool:
     """Say whether whoever asked for this cell could answer `input()`: a person, not a program.
 

@@ -12,6 +12,8 @@ import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from jupyter_macgpu.showing import MIME
+
 SLOW = "%%macgpu\nimport time\ntime.sleep(2.6)\nprint('done')"
 CELLS = ["%load_ext jupyter_macgpu", SLOW, "%%macgpu\nx = 20 + 1", "2 * x"]
 ASKS = "%%macgpu\nname = input('who? ')"
@@ -75,3 +77,17 @@ def test_verify_says_its_lines_where_nobody_looks(own_state):
     said = texts(ran.cells[1])
     assert any(text.startswith("macgpu: the cell runs a second time") for text in said)
     assert any(text.startswith("macgpu: verified: 1 value equal") for text in said)
+
+
+def test_a_run_is_named_in_the_cell_alone_that_handed_it_in(own_state):
+    """Front ends write what a run shows behind its name: elsewhere something else stands there."""
+    cells = [CELLS[0], "%%macgpu --detach\n1 + 1", "run = _\ndisplay(run)\nprint('mine')", "run"]
+    called = "import jupyter_macgpu as macgpu\nmacgpu.submit(len, 'four')"
+    done = NotebookClient(book(*cells, called), timeout=120).execute()
+    runs = [
+        (number, MIME in output.data)
+        for number, cell in enumerate(done.cells)
+        for output in cell.outputs
+        if output.get("data", {}).get("text/plain", "").startswith("<run ")
+    ]
+    assert runs == [(1, True), (2, False), (3, False), (4, False)]
