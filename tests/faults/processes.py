@@ -18,6 +18,10 @@ _ROLES = {
 }
 
 
+#: Seconds in which a forked process has become the program that it is to be.
+_BEGINS = 1.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """One process that carries a state folder in its environment."""
@@ -47,11 +51,20 @@ def found(state: Path, role: str = "") -> list[Found]:
 
 
 def _is_beginning(each: Found, others: list[Found]) -> bool:
-    """Whether it is a program that a supervisor has just forked for: it is still named like it."""
+    """Whether it is a program that a supervisor has just forked for: it is still named like it.
+
+    A guard is named so for good.
+    """
     if each.role != "supervisor":
         return False
+    above = {other.pid for other in others if other.role == each.role}
+    until = time.monotonic() + _BEGINS
     try:
-        return each.process.ppid() in {other.pid for other in others if other.role == each.role}
+        while each.process.ppid() in above and _role(each.process) == each.role:
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.01)
+        return each.process.ppid() in above
     except psutil.Error:
         return True
 
@@ -77,12 +90,15 @@ def _living(wanted: Callable[[dict[str, str]], bool]) -> list[Found]:
                 continue
             if process.status() == psutil.STATUS_ZOMBIE:
                 continue
-            words = " ".join(process.cmdline())
+            every.append(Found(process=process, role=_role(process)))
         except psutil.Error:
             continue
-        roles = [name for word, name in _ROLES.items() if word in words]
-        every.append(Found(process=process, role=roles[0] if roles else "child"))
     return every
+
+
+def _role(process: psutil.Process) -> str:
+    words = " ".join(process.cmdline())
+    return next((name for word, name in _ROLES.items() if word in words), "child")
 
 
 def wait_for_none(state: Path, roles: set[str], seconds: float) -> list[Found]:

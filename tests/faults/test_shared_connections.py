@@ -180,16 +180,13 @@ def test_two_kernels_share_a_connection_and_a_run_outlives_its_owner(
 ) -> None:
     sides, gate = (tmp_path / "one", tmp_path / "two"), tmp_path / "gate"
     # There is one slot: the second cell begins behind the first one, and waits to be cut off.
-    gates = tmp_path, gate
+    gates, requests = (tmp_path, gate), []
     with Kernel("one.ipynb") as one, Kernel("two.ipynb") as two:
         assert one.run("%%macgpu\npass").error == ""
-        requests = [
-            kernel.begin(CELL.format(side=str(side), gate=str(each)))
-            for kernel, side, each in zip((one, two), sides, gates, strict=True)
-        ]
-        for kernel, request in zip((one, two), requests, strict=True):
+        for kernel, side, each in zip((one, two), sides, gates, strict=True):
+            requests.append(kernel.begin(CELL.format(side=str(side), gate=str(each))))
             while "line" not in kernel.reply.stdout:
-                kernel.listen(request, PATIENCE)
+                kernel.listen(requests[-1], PATIENCE)
         assert known.connections() == 1
         one.kill()
         gate.touch()

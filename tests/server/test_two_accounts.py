@@ -33,7 +33,7 @@ def on_the_run(server: Running, run: str) -> dict[str, Answer]:
 
 def test_of_anothers_run_nothing_is_told_but_who_has_the_machine(machine: Machine) -> None:
     theirs = machine.notebook(FIRST, "secret-notebook")
-    machine.section(theirs, 120.0, mem=24 * 10**9, name="secret-name")
+    machine.section(theirs, 120.0, mem=2 * 10**9, name="secret-name")
     until(lambda: machine.served() == ["secret-notebook"])
     (known,) = runs.known_runs(machine.notebook(FIRST, "beside").pool)
     fleet = machine.folder / "fleet.yaml"
@@ -54,7 +54,7 @@ def test_of_anothers_run_nothing_is_told_but_who_has_the_machine(machine: Machin
             assert (problem["run"], problem["gone"]) == (known.run, True)
             assert not listener.outputs.get(known.run)
         assert holder.keys() == {"login", "since", "mem", "kind", "place"}
-        assert (holder["login"], holder["mem"]) == (f"user {FIRST}", 24 * 10**9)
+        assert (holder["login"], holder["mem"]) == (f"user {FIRST}", 2 * 10**9)
         assert (holder["kind"], holder["place"]) == ("gpu", None)
         assert listener.runs == {}
         for secret in ("secret", known.run, "oracle", "flock"):
