@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from jupyter_macgpu import moving
-from jupyter_macgpu.runs import find_run
+from jupyter_macgpu.runs import KnownRun, find_run
 from jupyter_macgpu.wire import messages as m
 from jupyter_macgpu.wire.errors import RunCancelled, RunRefused
 from tests.inputs.jobs import blocked, job
@@ -65,6 +65,21 @@ def test_what_has_started_stays(book: Notebook, tmp_path: Path) -> None:
     assert (run.state, run.host) == ("ok", "a")
 
 
+def parked_on_b(book: Notebook, run: str) -> tuple[KnownRun, moving.Moved]:
+    """Do the first half of a move: the run is on both hosts, and only the first may begin it."""
+    known = find_run(pool(book), run)
+    there = next(host for host in pool(book).fleet.hosts if host.name == "b")
+    moved = moving.Moved(run=moving._id_there(run, there), host="b")
+    moving._park(pool(book), known, there, moved)
+    return known, moved
+
+
+def given_up(book: Notebook, known: KnownRun, moved: moving.Moved) -> None:
+    """Do what comes next: the first host gives the run up."""
+    withdraw = m.Withdraw(run=known.run, to={"host": moved.host, "run": moved.run})
+    pool(book).lookouts.of(known.session.host).tell(withdraw, m.Withdrawn)
+
+
 @pytest.mark.parametrize("died_after", ["park", "withdraw"])
 def test_a_move_that_was_cut_short_is_finished_by_the_same_line(
     book: Notebook, tmp_path: Path, died_after: str
@@ -72,13 +87,9 @@ def test_a_move_that_was_cut_short_is_finished_by_the_same_line(
     gate, side = tmp_path / "gate", tmp_path / "side"
     blocked(book, gate)
     run = job(book, f"open({str(side)!r}, 'a').write('x')", "--on a --as goes")
-    known = find_run(pool(book), run.run)
-    there = next(host for host in pool(book).fleet.hosts if host.name == "b")
-    moved = moving.Moved(run=moving._id_there(run.run, there), host="b")
-    moving._park(pool(book), known, there, moved)
+    known, moved = parked_on_b(book, run.run)
     if died_after == "withdraw":
-        withdraw = m.Withdraw(run=run.run, to={"host": "b", "run": moved.run})
-        pool(book).lookouts.of(known.session.host).tell(withdraw, m.Withdrawn)
+        given_up(book, known, moved)
     parked = find_run(pool(book), moved.run)
     assert (parked.row["state"], parked.row["detail"]["reason"]) == (
         "queued",
@@ -96,17 +107,13 @@ def test_a_move_is_finished_by_whoever_holds_the_run_once_the_first_host_gave_it
     gate, side = tmp_path / "gate", tmp_path / "side"
     blocked(book, gate)
     run = job(book, f"open({str(side)!r}, 'a').write('x')", "--on a --as goes")
-    known = find_run(pool(book), run.run)
-    there = next(host for host in pool(book).fleet.hosts if host.name == "b")
-    moved = moving.Moved(run=moving._id_there(run.run, there), host="b")
-    moving._park(pool(book), known, there, moved)
+    known, moved = parked_on_b(book, run.run)
     # It is on both hosts, and either may be the one that keeps it: nobody decides that.
     assert run.state == "queued"
     assert run.host == "a"
     copy = find_run(pool(book), moved.run)
     assert copy.row["detail"]["reason"] == "it is being moved here"
-    withdraw = m.Withdraw(run=run.run, to={"host": "b", "run": moved.run})
-    pool(book).lookouts.of(known.session.host).tell(withdraw, m.Withdrawn)
+    given_up(book, known, moved)
     assert run.result(30) == 1
     assert (run.host, run.run) == ("b", moved.run)
     gate.touch()
@@ -117,10 +124,7 @@ def test_a_copy_never_begins_if_the_run_began_where_it_was(book: Notebook, tmp_p
     gate, side = tmp_path / "gate", tmp_path / "side"
     blocked(book, gate)
     run = job(book, f"open({str(side)!r}, 'a').write('x')", "--on a --as goes")
-    known = find_run(pool(book), run.run)
-    there = next(host for host in pool(book).fleet.hosts if host.name == "b")
-    moved = moving.Moved(run=moving._id_there(run.run, there), host="b")
-    moving._park(pool(book), known, there, moved)
+    _, moved = parked_on_b(book, run.run)
     gate.touch()
     assert run.wait(30)
     book.run(f"%macgpu move {moved.run[:12]}").error_is(RunRefused)
