@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import nbformat
 import pytest
-from nbclient import NotebookClient
 
-FILE = Path(__file__).parents[2] / "notebooks" / "jobs.ipynb"
+from tests.executed import executed
 
 
 @pytest.fixture(scope="module")
 def shown(own_state):
     """Return what each cell showed, by its id, as text."""
-    book = nbformat.read(FILE, as_version=4)
-    NotebookClient(book, timeout=120).execute()
-    return {
-        cell.id: "\n".join(
-            output.get("text") or output.get("data", {}).get("text/plain", "")
-            for output in cell.outputs
-        )
-        for cell in book.cells
-        if cell.cell_type == "code"
-    }
+    return executed("jobs.ipynb", timeout=120)
 
 
 def test_a_job_is_there_at_once_and_its_value_later(shown):

@@ -6,12 +6,11 @@ import re
 import tempfile
 from pathlib import Path
 
-import nbformat
 import psutil
 import pytest
-from nbclient import NotebookClient
 
 from jupyter_macgpu.simulation import servers
+from tests.executed import executed
 
 FILE = Path(__file__).parents[2] / "notebooks" / "scheduling.ipynb"
 pytestmark = pytest.mark.skipif(bool(servers.why_none()), reason=servers.why_none())
@@ -27,20 +26,11 @@ def folder():
 @pytest.fixture(scope="module")
 def shown(own_state, folder):
     """Return what each cell showed, by its id, as text."""
-    book = nbformat.read(FILE, as_version=4)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", folder)
         for kind in ("CONFIG", "DATA", "RUNTIME"):
             patch.setenv(f"JUPYTER_{kind}_DIR", f"{folder}/jupyter")
-        NotebookClient(book, timeout=100).execute()
-    return {
-        cell.id: "\n".join(
-            output.get("text") or output.get("data", {}).get("text/plain", "")
-            for output in cell.outputs
-        )
-        for cell in book.cells
-        if cell.cell_type == "code"
-    }
+        return executed("scheduling.ipynb", timeout=100)
 
 
 def test_jobs_are_put_into_an_order(shown):
