@@ -202,6 +202,19 @@ class ZMQInteractiveShell(InteractiveShell):
         place = (theirs.co_filename, theirs.co_firstlineno)
         warnings.warn_explicit(text, UserWarning, *place, registry=_WARNED)
 
+    def showtraceback(self, exc_tuple: Any = None, *args: Any, **kwargs: Any) -> None:
+        """Show an error; called with one by IPython's formatters, for what a display raised.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If an interrupt hit the formatter and became that error on its way out, as where
+            IPython tidies up after half a step. To show the error would swallow the interrupt.
+        """
+        if exc_tuple is not None and (interrupt := _interrupt_behind(exc_tuple[1])) is not None:
+            raise interrupt
+        super().showtraceback(exc_tuple, *args, **kwargs)
+
     def _get_exc_info(self, exc_tuple: Any = None) -> Any:
         etype, value, _ = super()._get_exc_info(exc_tuple)  # type: ignore[no-untyped-call]
         # The plain mode skips the first entry itself.
@@ -240,12 +253,22 @@ def make_shell(announcer: Announcer, gate: Gate, folder: Path) -> ZMQInteractive
     ZMQInteractiveShell.gate = gate
     shell = ZMQInteractiveShell.instance(config=config, ipython_dir=str(folder))
     assert isinstance(shell, ZMQInteractiveShell)
+    # Formatters are made when they are first used; an interrupt would leave one half made.
+    assert shell.display_formatter is not None
+    shell.display_formatter.format(None)
     return shell
 
 
 def _note(result: ExecutionResult | None, error: BaseException) -> None:
     if result is not None:
         result.error_in_exec = error
+
+
+def _interrupt_behind(error: BaseException | None) -> KeyboardInterrupt | None:
+    """Return the interrupt during whose handling an error came up, if there is one."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error
 
 
 def _hide_our_frames(error: BaseException, *, keep_first: bool) -> None:
