@@ -1,8 +1,8 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 /**
- * Return a size as tables and widgets have it: 3 significant digits and a binary unit; a dash if it
- * is not known.
+ * Return a size as tables and widgets have it: 3 significant digits, 4 above 999, and a binary unit;
+ * a dash if it is not known.
  */
 export function size(bytes: number | null): string {
   if (bytes === null) {
@@ -11,7 +11,8 @@ export function size(bytes: number | null): string {
   const units = ['B', 'KiB', 'MiB', 'GiB'];
   let value = bytes;
   let unit = 0;
-  while (value >= 1024 && unit < units.length - 1) {
+  // What is rounded to 1024 is 1 of the next.
+  while (Math.round(value) >= 1024 && unit < units.length - 1) {
     value /= 1024;
     unit += 1;
   }

@@ -181,10 +181,11 @@ def describe(value: object, *, key: str, name: str, host: str, reason: str) -> R
 
 
 def format_size(nbytes: int) -> str:
-    """Write a number of bytes as people read it: 3 significant digits, binary units."""
-    size = float(nbytes)
-    for unit in ("B", "KiB", "MiB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.3g} {unit}"
-        size /= 1024
-    return f"{size:.3g} GiB"
+    """Write a number of bytes as people read it: 3 significant digits, 4 above 999; binary units."""
+    size, unit = float(nbytes), "B"
+    for larger in ("KiB", "MiB", "GiB"):
+        # What is rounded to 1024 is 1 of the next.
+        if round(size) < 1024:
+            break
+        size, unit = size / 1024, larger
+    return f"{size:.0f} {unit}" if unit == "B" or size >= 999.5 else f"{size:.3g} {unit}"

@@ -113,8 +113,10 @@ describe('the values of a notebook', () => {
 
 describe('a size', () => {
   it('has 3 digits and the units that tables have', () => {
-    const sizes = [0, 1023, 1024, 1000 * 1024, 1536 * 2 ** 20, 192 * 2 ** 30];
-    expect(sizes.map(size)).toEqual(['0 B', '1023 B', '1 KiB', '1000 KiB', '1.5 GiB', '192 GiB']);
+    const sizes = [0, 1023, 1024, 1536, 1536 * 2 ** 20, 192 * 2 ** 30];
+    expect(sizes.map(size)).toEqual(['0 B', '1023 B', '1 KiB', '1.5 KiB', '1.5 GiB', '192 GiB']);
+    const long = [1000 * 1024, 1023 * 1024, 2 ** 20 - 1, 1500 * 2 ** 30];
+    expect(long.map(size)).toEqual(['1000 KiB', '1023 KiB', '1 MiB', '1500 GiB']);
     expect(size(null)).toBe('–');
   });
 });
