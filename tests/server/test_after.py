@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +18,8 @@ NOBODYS = "0" * 32
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("after")
-
-
-@pytest.fixture(scope="module")
-def environment(folder: Path) -> dict[str, str]:
-    """Two hosts of this machine."""
-    return {"MACGPU_FLEET": str(several(folder / "fleet.yaml", ["a", "b"]))}
-
-
-@pytest.fixture(scope="module")
-def server(folder: Path, environment: dict[str, str]) -> Iterator[Running]:
-    with running(folder, environment=environment) as started:
-        yield started
-
-
-@pytest.fixture
-def listener(server: Running) -> Iterator[Listener]:
-    with server.stream() as opened:
-        yield opened
+def environment(two_hosts: dict[str, str]) -> dict[str, str]:
+    return two_hosts
 
 
 def submit(server: Running, code: str, **more: Any) -> Answer:

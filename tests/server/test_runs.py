@@ -19,25 +19,15 @@ from .running import PATIENCE, Listener, Running, running
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A server with two hosts of this machine."""
-    folder: Path = tmp_path_factory.mktemp("runs")
-    fleet = several(folder / "fleet.yaml", ["a", "b"])
-    with running(folder, environment={"MACGPU_FLEET": str(fleet)}) as started:
-        yield started
+def environment(two_hosts: dict[str, str]) -> dict[str, str]:
+    return two_hosts
 
 
 @pytest.fixture
-def book(server: Running, monkeypatch: pytest.MonkeyPatch) -> Iterator[Notebook]:
+def book(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Notebook]:
     """A notebook on the same hosts."""
-    monkeypatch.setenv("MACGPU_FLEET", str(server.root.parent / "fleet.yaml"))
+    monkeypatch.setenv("MACGPU_FLEET", environment["MACGPU_FLEET"])
     with notebook() as opened:
-        yield opened
-
-
-@pytest.fixture
-def listener(server: Running) -> Iterator[Listener]:
-    with server.stream() as opened:
         yield opened
 
 
@@ -150,10 +140,9 @@ def test_a_run_is_followed_by_its_host_though_the_board_does_not_know_it(
 
 
 def test_who_does_not_look_is_told_the_end_of_what_it_follows_and_no_host_is_watched_for_it(
-    server: Running, book: Notebook, tmp_path: Path
+    environment: dict[str, str], book: Notebook, tmp_path: Path
 ) -> None:
     run = job(book, "1")
-    environment = {"MACGPU_FLEET": str(server.root.parent / "fleet.yaml")}
     with running(tmp_path, environment=environment) as fresh, fresh.stream() as heard:
         heard.say(type="visible", visible=False)
         while heard.hear(2.0) is not None:
@@ -265,13 +254,12 @@ def test_a_live_run_is_neither_forgotten_nor_reported(
 
 
 def test_a_server_that_was_killed_knows_it_all_again_and_runs_go_on(
-    server: Running, book: Notebook, listener: Listener, tmp_path: Path
+    environment: dict[str, str], book: Notebook, listener: Listener, tmp_path: Path
 ) -> None:
     """F24."""
-    gate, fleet = tmp_path / "gate", server.root.parent / "fleet.yaml"
+    gate = tmp_path / "gate"
     run = job(book, "6 * 7").run
     listener.until(is_("ok", run))
-    environment = {"MACGPU_FLEET": str(fleet)}
     with running(tmp_path / "one", environment=environment) as first, first.stream() as heard:
         live = blocked(book, gate).run
         heard.until(is_("started", live))

@@ -10,9 +10,8 @@ from urllib.parse import quote
 import pytest
 
 from tests.faults.kernels import Kernel
-from tests.scripts.fleet import several
 
-from .running import PATIENCE, Listener, Running, running
+from .running import PATIENCE, Listener, Running
 
 LEAVES = """%%macgpu --on a
 import numpy
@@ -21,24 +20,16 @@ large = numpy.ones(5000)"""
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A server with two hosts of this machine."""
-    folder: Path = tmp_path_factory.mktemp("values")
-    fleet = several(folder / "fleet.yaml", ["a", "b"])
-    with running(folder, environment={"MACGPU_FLEET": str(fleet)}) as started:
-        yield started
+def environment(two_hosts: dict[str, str]) -> dict[str, str]:
+    return two_hosts
 
 
 @pytest.fixture
-def listener(server: Running) -> Iterator[Listener]:
-    with server.stream() as opened:
-        yield opened
-
-
-@pytest.fixture
-def kernel(server: Running, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kernel]:
+def kernel(
+    server: Running, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Kernel]:
     """A kernel of the notebook ``work/a b.ipynb`` of that server."""
-    monkeypatch.setenv("MACGPU_FLEET", str(server.root.parent / "fleet.yaml"))
+    monkeypatch.setenv("MACGPU_FLEET", environment["MACGPU_FLEET"])
     with Kernel(str(server.root / "work" / "a b.ipynb")) as started:
         yield started
 
