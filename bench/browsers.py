@@ -29,6 +29,7 @@ from typing import Any
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
+from jupyter_macgpu.server.watch import PARTING
 from jupyter_macgpu.simulation.fleet import SimulatedFleet
 
 from .report import Comparison, Report
@@ -181,7 +182,7 @@ async def _looked(server: _Server, rounds: int, hosts: int) -> dict[str, Any]:
     late.sort()
     for browser in browsers:
         await browser.connection.write_message(json.dumps({"type": "visible", "visible": False}))
-    await asyncio.sleep(2.0)
+    await asyncio.sleep(PARTING + 3.0)
     before = sum(browser.messages for browser in browsers)
     hidden = await _share(server)
     messages = sum(browser.messages for browser in browsers) - before

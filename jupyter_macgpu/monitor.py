@@ -14,7 +14,6 @@ import random
 import secrets
 import threading
 import time
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -26,6 +25,7 @@ from .link import Link
 from .parting import at_once, await_all
 from .scheduling.status import State
 from .statuses import Statuses, sample_of, tells
+from .watched import Watched
 from .wire import messages as m
 from .wire.errors import MacGPUError
 
@@ -56,42 +56,12 @@ _STOPPED = (
 )
 
 
-@dataclass(slots=True, kw_only=True)
-class _Watched:
-    """A host, and how it is being looked at.
-
-    Attributes
-    ----------
-    busy
-        Whether a thread is connecting to it.
-    since
-        When that began, or when a word of it was last heard.
-    opened
-        When the connection was made.
-    is_slow
-        Whether it was said to be slow since then.
-    mark
-        Its entry and the keys, as they were when it was last tried.
-    shown
-        What was last counted as a change.
-    """
-
-    host: Host
-    link: Link
-    pace: Pace = field(default_factory=Pace)
-    busy: bool = False
-    since: float = 0.0
-    opened: float = 0.0
-    is_slow: bool = False
-    mark: str = ""
-    shown: tuple[object, ...] = ()
-
-
 class Monitor:
     """Watches hosts from `start` to `stop`. All methods may be called by any thread.
 
     While nobody looks (`view`, `wait`) for `IDLE` seconds, it closes its connections and asks
-    nobody; the next look goes on at once with what was known then.
+    nobody; who knows that nobody looks says so (`hush`), and it asks nobody at once. The next look
+    goes on with what was known then, while all hosts are asked anew.
 
     Parameters
     ----------
@@ -120,7 +90,8 @@ class Monitor:
         self._version = 0
         self._watched = {host.name: self._new(host) for host in hosts}
         self._looked = time.monotonic()
-        self._rests = False
+        #: Whether nobody is asked and nobody heard, and whether connections are closed too.
+        self._is_hushed = self._rests = False
         self._stopped = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -203,6 +174,11 @@ class Monitor:
                     each.pace = each.pace.again(now)
             self._news.notify_all()
 
+    def hush(self) -> None:
+        """Ask nobody and hear nobody until the next look; connections stay for a while."""
+        with self._news:
+            self._is_hushed = True
+
     def watch(self, hosts: Sequence[Host]) -> None:
         """Watch these hosts from now on: the fleet file has changed."""
         with self._news:
@@ -220,14 +196,14 @@ class Monitor:
             if not gone.busy:
                 gone.link.drop()
 
-    def _new(self, host: Host) -> _Watched:
+    def _new(self, host: Host) -> Watched:
         # Not all at once: many may watch the same hosts, and begin together.
         pace = Pace(due=time.monotonic() + random.uniform(0.0, _ROUND))
-        return _Watched(host=host, link=self._link_to(host), pace=pace)
+        return Watched(host=host, link=self._link_to(host), pace=pace)
 
     # What is seen.
 
-    def _seen(self, each: _Watched) -> Seen:
+    def _seen(self, each: Watched) -> Seen:
         status, known = self.statuses.status(each.host), self.statuses.known(each.host)
         state, reason = shown_state(status, known.heard.said)
         if each.pace.has_stopped:
@@ -248,11 +224,11 @@ class Monitor:
     def _use(self) -> None:
         """Note that somebody looks. To be called with the lock held."""
         self._looked = time.monotonic()
-        if self._rests:
-            self._rests = False
+        if self._is_hushed:
+            self._is_hushed = self._rests = False
             self._news.notify_all()
 
-    def _changed(self, each: _Watched) -> None:
+    def _changed(self, each: Watched) -> None:
         known: Known = self.statuses.known(each.host)
         shown = (known.tried, known.heard.state, known.heard.reason, each.link.open, each.pace)
         with self._news:
@@ -268,20 +244,23 @@ class Monitor:
             error = None
             try:
                 hello = each.link.connect()
-                self.statuses.told(each.host, sample_of(hello))
+                # A connection that was hushed has its hello from before.
+                ago = time.monotonic() - each.link.greeted
+                self.statuses.told(each.host, sample_of(hello), ago)
                 if tells(hello):
                     each.link.say(m.Watch(every=self._every))
+                each.tells = True
             except MacGPUError as failure:
                 error = failure
                 each.link.drop()
             self._came_back(each, error)
 
-    def _next(self) -> _Watched | None:
+    def _next(self) -> Watched | None:
         """Return the host that is to be connected to now, when there is one; None at the end."""
         with self._news:
             while not self._stopped.is_set():
                 now = time.monotonic()
-                if due := [] if self._rests else self._due(now):
+                if due := [] if self._is_hushed else self._due(now):
                     chosen = min(due, key=lambda each: (each.pace.failures, each.pace.due))
                     chosen.busy, chosen.since, chosen.is_slow = True, now, False
                     chosen.mark = mark_of(chosen.host)
@@ -289,7 +268,7 @@ class Monitor:
                 self._news.wait(_ROUND)
         return None
 
-    def _due(self, now: float) -> list[_Watched]:
+    def _due(self, now: float) -> list[Watched]:
         """Return who may be connected to now. To be called with the lock held."""
         failing = sum(each.busy and each.pace.failures > 0 for each in self._watched.values())
         # One thread stays free of hosts that failed before: those that hang keep nobody waiting.
@@ -298,12 +277,12 @@ class Monitor:
             each
             for each in self._watched.values()
             if not each.busy
-            and not each.link.open
+            and not (each.link.open and each.tells)
             and each.pace.due <= now
             and not (is_full and each.pace.failures)
         ]
 
-    def _came_back(self, each: _Watched, error: MacGPUError | None) -> None:
+    def _came_back(self, each: Watched, error: MacGPUError | None) -> None:
         now = time.monotonic()
         if error is not None:
             self.statuses.failed(each.host, error)
@@ -323,11 +302,22 @@ class Monitor:
     def _listen(self) -> None:
         while not self._stopped.wait(_ROUND):
             with self._news:
-                connected = [e for e in self._watched.values() if not e.busy and e.link.open]
-            for each in connected:
-                self._hear(each)
+                telling = [
+                    e for e in self._watched.values() if not e.busy and e.link.open and e.tells
+                ]
+                hear = self._silence if self._is_hushed else self._hear
+            for each in telling:
+                hear(each)
 
-    def _hear(self, each: _Watched) -> None:
+    def _silence(self, each: Watched) -> None:
+        """Have a host say nothing more; its connection stays."""
+        if tells(each.link.hello):
+            with contextlib.suppress(MacGPUError):
+                each.link.say(m.Watch())
+        # Only then: whoever asks it anew does so behind this.
+        each.tells = False
+
+    def _hear(self, each: Watched) -> None:
         now = time.monotonic()
         try:
             for _ in range(_PIECES):
@@ -351,7 +341,7 @@ class Monitor:
             each.pace = each.pace.again(now) if lasted > FIRST else brief
         self._changed(each)
 
-    def _slow(self, each: _Watched, seconds: float) -> None:
+    def _slow(self, each: Watched, seconds: float) -> None:
         if not each.is_slow:
             each.is_slow = True
             self.statuses.slow(each.host, seconds)
@@ -364,10 +354,11 @@ class Monitor:
             now = time.monotonic()
             with self._news:
                 watched = list(self._watched.values())
-                if not self._rests and now - self._looked > IDLE:
-                    self._rests = True
+                if now - self._looked > IDLE:
+                    self._is_hushed = self._rests = True
             if self._rests:
                 self._close_all(_CLOSING)
+            if self._is_hushed:
                 continue
             for each in watched:
                 if each.busy and now - each.since > SLOW and not each.pace.failures:
@@ -384,7 +375,7 @@ class Monitor:
         connected = [each for each in self._watched.values() if not each.busy and each.link.open]
         at_once([partial(self._close, each) for each in connected], patience)
 
-    def _close(self, each: _Watched) -> None:
+    def _close(self, each: Watched) -> None:
         with contextlib.suppress(MacGPUError):
             each.link.close()
             each.link.transport.rest()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..fleet.hosts import Fleet
 from ..fleet.problems import FleetFileError
-from ..monitor import IDLE, Monitor
+from ..monitor import Monitor
 from .rows import same_row
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 #: Seconds between two messages of what is drawn over time, two looks at the fleet files, and the
 #: least between two looks at the hosts.
 METRICS, FILES, LOOK = 1.0, 2.0, 0.2
+#: Seconds without anybody who looks after which hosts are asked nothing more: a page that is loaded
+#: anew is back by then.
+PARTING = 5.0
 
 
 class Watch:
@@ -67,7 +70,10 @@ class Watch:
         self._rows: dict[str, tuple[Seen, Row]] = {}
 
     def want(self, is_wanted: bool) -> None:
-        """Begin to look, or rest; connections are closed a minute after the last look."""
+        """Begin to look, or rest `PARTING` seconds later.
+
+        What rests asks and hears nothing; connections are closed a minute after the last look.
+        """
         with self._news:
             self._wanted = is_wanted
             if is_wanted and self._thread is None and not self._stopped.is_set():
@@ -138,8 +144,10 @@ class Watch:
     def _rests_until_wanted(self) -> bool:
         """Wait while nobody looks; say whether there is more to do."""
         with self._news:
-            if not self._news.wait_for(self._is_due, IDLE):
+            if not self._news.wait_for(self._is_due, PARTING):
                 self._seen(())
+                if self._monitor is not None:
+                    self._monitor.hush()
                 self._news.wait_for(self._is_due)
         return not self._stopped.is_set()
 

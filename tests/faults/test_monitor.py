@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -268,6 +270,44 @@ def test_connections_that_nobody_looks_at_are_closed(
         assert sshd.logins() == 2
     time.sleep(0.3)
     assert sshd.connections() == 0
+
+
+@pytest.mark.skipif(shutil.which("ss") is None, reason="there is no ss here, which counts bytes")
+def test_hosts_are_left_alone_when_nobody_looks_and_are_asked_anew_over_the_same_connection(
+    sshd: Sshd, home: Home, brisk: None
+) -> None:
+    home.know(sshd)
+    with watching(home.host(sshd)) as watched:
+        until(watched, lambda seen: seen["studio"].state == "ready")
+        # It tells how it is by itself.
+        _learns(watched)
+        watched.hush()
+        time.sleep(1.0)  # a round may be under way, and an answer
+        learnt, carried = watched.statuses.version, _carried(sshd)
+        time.sleep(3.5)  # longer than a host may be silent that was asked to tell
+        assert watched.statuses.version == learnt
+        assert _carried(sshd) == carried > 0
+        assert sshd.connections() == 1
+        watched.view()
+        _learns(watched)
+        seen = until(watched, lambda seen: seen["studio"].is_connected)
+        assert seen["studio"].state == "ready"
+        assert (sshd.connections(), sshd.logins()) == (1, 1)
+
+
+def _carried(sshd: Sshd) -> int:
+    """Return how many bytes the connections to a server have brought from it."""
+    words = ["ss", "-tinH", "state", "established", f"dport = :{sshd.port}"]
+    shown = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    return sum(map(int, re.findall(r"bytes_received:(\d+)", shown)))
+
+
+def _learns(watched: Monitor) -> None:
+    """Wait until something has been heard twice."""
+    learnt, deadline = watched.statuses.version, time.monotonic() + PATIENCE
+    while watched.statuses.version < learnt + 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @pytest.mark.skipif(

@@ -12,10 +12,14 @@ import pytest
 from websocket import create_connection
 
 from jupyter_macgpu.server.contract import validator
+from jupyter_macgpu.simulation import processes
 from tests.inputs.shell import Notebook, notebook
 from tests.scripts.fleet import several
 
 from .running import PATIENCE, Listener, Running, running
+
+#: What a connection to a host of this machine goes through.
+DOOR = "jupyter_macgpu.mac.door"
 
 
 @pytest.fixture(scope="module")
@@ -307,6 +311,38 @@ def test_a_run_on_a_host_that_is_not_this_servers_is_unknown(
             ours = other.ask(verb, f"runs/{run}{path}", body)
             nobodys = other.ask(verb, f"runs/{'f' * 32}{path}", body)
             assert (ours.status, ours.raw) == (404, nobodys.raw)
+
+
+def test_hosts_are_left_alone_when_nobody_looks_and_who_comes_back_is_told_what_was(
+    environment: dict[str, str], book: Notebook, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    with (
+        running(tmp_path, environment=environment) as fresh,
+        fresh.stream() as other,
+        fresh.stream() as heard,
+    ):
+        run = blocked(book, gate).run
+        heard.until(is_("started", run))
+        assert len(doors(fresh)) == 4
+        other.connection.close()
+        heard.say(type="visible", visible=False)
+        deadline = time.monotonic() + 30
+        # Of each host the connection is kept, and the channel that tells of runs is closed.
+        while len(doors(fresh)) > 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        gate.touch()
+        job(book, "1", "--on b").wait(30)
+        heard.say(type="visible", visible=True)
+        heard.until(is_("ok", run))
+        heard.until(lambda heard: {row["host"] for row in heard.runs.values()} == {"a", "b"})
+        assert len(doors(fresh)) == 4
+
+
+def doors(server: Running) -> set[int]:
+    """Return the processes that carry what is said between a server and its hosts."""
+    return processes.named(processes.below([server.process.pid]), DOOR)
 
 
 def test_a_run_that_nobody_watches_is_found_on_its_host(server: Running, book: Notebook) -> None:

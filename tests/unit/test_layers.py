@@ -48,7 +48,7 @@ FLOORS = [
         "verbs",
     },
     {"lanes", "swaps"},
-    {"fetching", "findings", "inside", "lookout", "scouting", "sending", "statuses"},
+    {"fetching", "findings", "inside", "lookout", "scouting", "sending", "statuses", "watched"},
     {"shipping"},
     {"execution", "monitor"},
     {"session"},
