@@ -181,7 +181,7 @@ def describe(value: object, *, key: str, name: str, host: str, reason: str) -> R
 
 
 def format_size(nbytes: int) -> str:
-    """Write a number of bytes as people read it: 3 significant digits, 4 above 999, binary units."""
+    """Write a number of bytes as people read it: 3 significant digits or 4, binary units."""
     size, unit = float(nbytes), "B"
     for larger in ("KiB", "MiB", "GiB"):
         # What is rounded to 1024 is 1 of the next.
