@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from .reading import Reading, names_read
+from .reading import names_read
 from .wire.errors import InputError
 from .wire.values.capture import CLASSES, INPUT_LIMIT, Capture, capture
 from .wire.values.names import is_hidden, is_result
@@ -75,29 +75,9 @@ def read_inputs(
     flags: int = 0,
     transform: Callable[[str], str] | None = None,
     number_of: Callable[[str], int | None] = lambda _filename: None,
-) -> Inputs:
-    """Pickle what a cell reads, and say what it reads that is not there.
-
-    Parameters and errors are those of `capture_inputs`.
-    """
-    reading = names_read(source, flags=flags, transform=transform)
-    captured = _capture(reading, namespace, explicit, limit, CLASSES, number_of)
-    free = tuple(name for name in reading.names if name not in namespace)
-    return Inputs(capture=captured, free=free, binds=reading.binds)
-
-
-def capture_inputs(
-    source: str,
-    namespace: dict[str, Any],
-    *,
-    explicit: Iterable[str] = (),
-    limit: int | None = INPUT_LIMIT,
-    flags: int = 0,
-    transform: Callable[[str], str] | None = None,
-    number_of: Callable[[str], int | None] = lambda _filename: None,
     classes: ClassRegistry = CLASSES,
-) -> Capture:
-    """Pickle what a cell reads of the notebook's namespace.
+) -> Inputs:
+    """Pickle what a cell reads of the notebook's namespace, and say what is not there.
 
     A name that the text reads and the notebook lacks is left to raise NameError on the
     Mac: it may be a builtin, or made by the cell in a branch. A name that was asked for
@@ -120,11 +100,8 @@ def capture_inputs(
         IPython's transformer, for the bodies of cell magics.
     number_of
         Execution count of the cell whose code has a file name, if it is one.
-
-    Returns
-    -------
-    Capture
-        What to send, and the table to keep for `apply`.
+    classes
+        The notebook's classes that have travelled.
 
     Raises
     ------
@@ -138,24 +115,14 @@ def capture_inputs(
         If the inputs are larger than `limit`. Nothing was sent, nothing was copied.
     """
     reading = names_read(source, flags=flags, transform=transform)
-    return _capture(reading, namespace, explicit, limit, classes, number_of)
-
-
-def _capture(
-    reading: Reading,
-    namespace: dict[str, Any],
-    explicit: Iterable[str],
-    limit: int | None,
-    classes: ClassRegistry,
-    number_of: Callable[[str], int | None],
-) -> Capture:
-    read = [name for name in reading.names if not is_hidden(name) or is_result(name)]
-    return capture(
+    captured = capture(
         explicit,
         namespace,
-        optional=read,
+        optional=[name for name in reading.names if not is_hidden(name) or is_result(name)],
         attribute_names=reading.attributes,
         limit=limit,
         classes=classes,
         number_of=number_of,
     )
+    free = tuple(name for name in reading.names if name not in namespace)
+    return Inputs(capture=captured, free=free, binds=reading.binds)

@@ -262,12 +262,6 @@ class Pool:
         """Return the sessions that were used, newest last."""
         return list(self._sessions.values())
 
-    def renew(self, session: Session) -> None:
-        """Forget a session whose worker was ended; the next cell there begins a new one."""
-        self._sessions.pop(session.host.name, None)
-        if self.current is session:
-            self.current = None
-
     def runs(self, host: Host, notebook: str) -> list[dict[str, object]]:
         """Return the runs that a host knows: of one notebook, or of all for ``""``."""
         wish = m.ListRuns(notebook=notebook)

@@ -186,11 +186,6 @@ class Sshd:
         """Return how many logins it took since its first start."""
         return self.log.read_text(errors="replace").count("Accepted publickey")
 
-    def attempts(self) -> int:
-        """Return how often a key was offered and refused, or no method was left."""
-        text = self.log.read_text(errors="replace")
-        return text.count("Failed publickey") + text.count("Connection closed by authenticating")
-
     def _words(self) -> list[str]:
         words = [find("sshd"), "-D", "-e", "-f", str(self.folder / "sshd_config")]
         mounts = [shlex.join(("mount", *mount)) for mount in self.mounts]

@@ -82,34 +82,6 @@ def allow(path: Path | None = None, folder: Path | None = None) -> Allowed:
     return Allowed(file=file, digest=digest, hosts=hosts)
 
 
-def disallow(path: Path | None = None, folder: Path | None = None) -> bool:
-    """Let the fleet file of a folder count no more; return whether it did.
-
-    Raises
-    ------
-    ConfigError
-        If the record cannot be removed.
-    """
-    record = _record(_place(path), folder or user_folder())
-    try:
-        record.unlink()
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise _not_done(f"{record} cannot be removed: {error}.") from error
-    return True
-
-
-def is_allowed(path: Path | None = None, folder: Path | None = None) -> bool:
-    """Return whether the fleet file of a folder counts, as it is now."""
-    file = _place(path)
-    try:
-        content = read_any(file)
-    except Refused:
-        return False
-    return content is not None and standing(file, content, folder or user_folder()) == "allowed"
-
-
 def standing(file: Path, content: bytes, folder: Path) -> Standing:
     """Return whether a content of a file is allowed.
 

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from ..wire.messages import Event
 
 PIPES = ("stdout", "stderr")
-#: No mark is longer; so it is written in one piece (POSIX: 512 bytes are atomic).
-MAX_MARK = 512
 
 
 @dataclass(frozen=True, slots=True)

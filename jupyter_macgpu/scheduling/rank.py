@@ -73,15 +73,6 @@ class Ranking:
         first = self.candidates[0] if self.candidates else None
         return first if first is not None and first.is_feasible else None
 
-    @property
-    def hopeful(self) -> tuple[Candidate, ...]:
-        """Those that cannot take the cell now, for reasons that may all pass."""
-        return tuple(
-            one
-            for one in self.candidates
-            if one.reasons and all(reason.is_passing for reason in one.reasons)
-        )
-
     def to_ask(self, limit: int = 4) -> tuple[Candidate, ...]:
         """Return the hosts to ask for a slot, at most `limit`, the best one first.
 

@@ -156,20 +156,6 @@ def parse_toleration(text: str) -> Toleration:
     return toleration
 
 
-def parse_taint(text: str) -> Taint:
-    """Read a taint as kubectl writes it: ``KEY:EFFECT`` or ``KEY=VALUE:EFFECT``.
-
-    Raises
-    ------
-    SelectorError
-        If the text is not of this form.
-    """
-    key, value, effect = _split(text)
-    taint = Taint(key=key, value=value or "", effect=effect)
-    _refuse(text, "taint", taint_problems(taint))
-    return taint
-
-
 def taint_from(raw: Mapping[str, object]) -> Taint:
     """Read a taint with Kubernetes' keys, as a fleet file has it.
 
@@ -186,28 +172,6 @@ def taint_from(raw: Mapping[str, object]) -> Taint:
         [*_strangers(raw, {"key", "value", "effect", "timeAdded"}), *taint_problems(taint)],
     )
     return taint
-
-
-def toleration_from(raw: Mapping[str, object]) -> Toleration:
-    """Read a toleration with Kubernetes' keys, as a profile has it.
-
-    Raises
-    ------
-    SelectorError
-        If it breaks the rules.
-    """
-    names = ("key", "operator", "value", "effect")
-    key, operator, value, effect = (_text(raw, name) for name in names)
-    seconds = raw.get("tolerationSeconds")
-    problems = _strangers(raw, {*names, "tolerationSeconds"})
-    if seconds is not None and (not isinstance(seconds, int) or isinstance(seconds, bool)):
-        problems.append("tolerationSeconds: must be a whole number")
-        seconds = None
-    toleration = Toleration(
-        key=key, operator=operator or "Equal", value=value, effect=effect, seconds=seconds
-    )
-    _refuse(key or operator, "toleration", problems + toleration_problems(toleration))
-    return toleration
 
 
 def taint_problems(taint: Taint) -> list[str]:

@@ -17,15 +17,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ..wire.errors import ALL_KEPT, ConfigError, TransportError
+from ..wire.errors import ALL_KEPT, TransportError
 from .known_hosts import KnownHosts, KnownLine, PublicKey, key_type, public_key
 
 Word = Literal["trusted", "unknown", "changed", "revoked", "authority"]
 
 _DEFAULT_PORT = 22
 _NUMBERS = re.compile(r"[0-9a-fx.]+", re.ASCII | re.IGNORECASE)
-#: What has a meaning of its own in a line of known hosts.
-_NOT_IN_A_NAME = frozenset("@?*#[]|'\"\\,! \t\r\n\0")
 #: The names of host keys in /etc/ssh.
 _KEY_FILES = {"ssh-ed25519": "ed25519", "ssh-rsa": "rsa"}
 
@@ -191,25 +189,6 @@ def preferred(algorithms: Sequence[str], kinds: Sequence[str]) -> tuple[str, ...
     if not known or known[0] == algorithms[0]:
         return tuple(algorithms)
     return (*known, *(name for name in algorithms if name not in known))
-
-
-def line_for(asked: Asked, blob: bytes) -> str:
-    """Return the line that makes a key known for a host, without its end.
-
-    Raises
-    ------
-    ConfigError
-        If the host's name would mean something else there. Nothing was sent.
-    """
-    name = asked.names[0]
-    inner = name if asked.alias or asked.port == _DEFAULT_PORT else asked.names[1]
-    key = public_key(blob)
-    if key is None or key.certified or not inner or _NOT_IN_A_NAME & set(inner):
-        raise ConfigError(
-            f"The key of {inner!a} cannot be written into a file of known hosts.",
-            next="Give the host a plain name, by hostname in the fleet file or by HostKeyAlias.",
-        )
-    return f"{name} {key.kind} {base64.b64encode(blob).decode()}"
 
 
 class HostKeyRefused(TransportError):

@@ -51,10 +51,6 @@ class Line:
         self._down.clear()
         self._hang_up()
 
-    def lose_client(self) -> None:
-        """Let the client see the end first: what it has sent still arrives, later."""
-        self._client_is_there = False
-
     def _move_up(self, most: int) -> None:
         with contextlib.suppress(BlockingIOError):
             try:

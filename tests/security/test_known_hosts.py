@@ -480,18 +480,6 @@ def test_a_host_certificate_is_taken_by_ssh_and_refused_in_words_by_us(bench: Be
     assert f"{bench.folder / 'user'}:1 trusts certificates" in error.what
 
 
-def test_the_line_that_we_write_is_taken_by_ssh(bench: Bench) -> None:
-    for asked in (
-        hostkeys.Asked(host="MAC.lab"),
-        hostkeys.Asked(host="mac.lab", port=2222),
-        hostkeys.Asked(host="2001:DB8::A", port=2222),
-        hostkeys.Asked(host="mac.lab", port=2222, alias="Studio"),
-    ):
-        line = hostkeys.line_for(asked, bench.blob("rsa"))
-        case = Case(text=line + "\n", host=asked.host, port=asked.port, alias=asked.alias)
-        assert compare(bench, case) == "trusted"
-
-
 def test_fingerprints_are_those_of_ssh_keygen(bench: Bench) -> None:
     for name in ALL:
         words = [KEYGEN, "-lf", str(bench.file(name))]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from jupyter_macgpu.inputs import capture_inputs
+from jupyter_macgpu.inputs import read_inputs
 from jupyter_macgpu.wire.values.registry import ClassRegistry
 from jupyter_macgpu.wire.values.restore import apply
 
@@ -76,7 +76,7 @@ class PipedRunner:
         )
 
     def run(self, source: str, notebook: Notebook) -> Outcome:
-        captured = capture_inputs(source, notebook.names, classes=notebook.classes)
+        captured = read_inputs(source, notebook.names, classes=notebook.classes).capture
         run = f"run{next(_numbers)}"
         request = {
             "stream": captured.stream,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_macgpu.inputs import capture_inputs
+from jupyter_macgpu.inputs import read_inputs
 from jupyter_macgpu.wire.values.registry import ClassRegistry
 
 from .real_worker import two_workers
@@ -122,7 +122,7 @@ def test_an_old_instance_keeps_its_class_when_the_class_is_defined_again(
 
 def test_an_array_is_not_inside_the_function_that_reads_it(notebook: Cells) -> None:
     notebook.here("import numpy as np\ndata = np.zeros(50_000_000 // 8)\ndef f(): return data[0]")
-    captured = capture_inputs("f()", notebook.names, classes=ClassRegistry())
+    captured = read_inputs("f()", notebook.names, classes=ClassRegistry()).capture
     assert captured.nbytes["f"] < 2000
     assert captured.nbytes["data"] >= 50_000_000
     assert len(captured.stream) < 4000

@@ -14,7 +14,6 @@ from jupyter_macgpu.transport.hostkeys import (
     fingerprint,
     judge,
     known_kinds,
-    line_for,
     preferred,
     refusal,
 )
@@ -176,23 +175,6 @@ def test_the_types_that_are_known_are_asked_for_first() -> None:
     assert preferred(favourites, kinds) == (*favourites[2:], *favourites[:2])
     assert preferred(favourites, ()) == favourites
     assert preferred(favourites, ("ssh-rsa", "ssh-ed25519")) == favourites
-
-
-def test_a_line_that_we_write_is_one_that_we_trust() -> None:
-    for asked in (MAC, ON_PORT, Asked(host="::1", port=2222), Asked(host="x", alias="Studio")):
-        verdict = judge(known(line_for(asked, ED)), asked, ED)
-        assert verdict.word == "trusted"
-    assert line_for(ON_PORT, ED) == f"[mac.lab]:2222 {text(ED)}"
-
-
-@pytest.mark.parametrize(
-    "name", ["", "*", "!mac", "mac max", "mac,max", "|1|x", "@revoked", "a\nb"]
-)
-def test_a_name_that_would_mean_more_is_not_written(name: str) -> None:
-    for asked in (Asked(host=name), Asked(host=name, port=2222), Asked(host="x", alias=name)):
-        if asked.alias != "":
-            with pytest.raises(ConfigError, match="cannot be written"):
-                line_for(asked, ED)
 
 
 def test_files_are_read_in_order_and_those_that_are_missing_passed_over(tmp_path: Path) -> None:

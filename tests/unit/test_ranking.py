@@ -290,13 +290,6 @@ def test_slots_are_asked_for_at_the_best_hosts_that_come_near_each_other() -> No
     assert asked(mac(is_paused=True)) == asked() == []
 
 
-def test_hosts_that_may_come_back_are_known() -> None:
-    hosts = [mac(name="asleep", state=State.ASLEEP), mac(name="broken", state=State.REFUSED)]
-    ranking = rank(hosts, Needs(), NOW)
-    assert ranking.best is None
-    assert [one.host for one in ranking.hopeful] == ["asleep"]
-
-
 def test_a_ranking_can_be_kept_and_read() -> None:
     evil = mac(name="evil", state=State.UNUSABLE, state_reason="\x1b[2J\nno disk")
     ranking = rank([evil, MAC, BOX, mac(name="warm", heat=2, gpu_taken=None)], Needs(), NOW)
