@@ -40,6 +40,8 @@ def interrupted_at(n):
                 sys.settrace(None)
                 signal.raise_signal(signal.SIGINT)
         return trace
+    # CPython 3.12 looks at it when tracing begins, and at no other time.
+    sys._getframe().f_trace_opcodes = True
     sys.settrace(trace)
     try:
         OUTPUT
