@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from .cell import Cell
@@ -122,6 +123,7 @@ def options_of(said: Mapping[str, Any]) -> CellOptions:
 def _read(option: Option, value: Any) -> Any:
     if not option.value:
         return bool(value)
+    value = value.isoformat() if isinstance(value, datetime) else value
     several = [value] if isinstance(value, str) or not option.repeats else list(value)
     try:
         parts = [option.read(part) if isinstance(part, str) else part for part in several]

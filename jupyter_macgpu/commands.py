@@ -56,7 +56,7 @@ def _run_cells(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         {
             **row,
             "id": row["run"][:8],
-            "starts": "" if row["wait"] is None else f"in {span(row['wait'])}",
+            "starts": _starts(row),
             "state": _state(row),
             "after": " ".join(run[:8] for run in row["after"]),
             "age": _ago(row["age"] or 0),
@@ -64,6 +64,12 @@ def _run_cells(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         }
         for row in rows
     ]
+
+
+def _starts(row: dict[str, Any]) -> str:
+    if row["starts"]:
+        return str(row["starts"]).removeprefix("starts ")
+    return "" if row["wait"] is None else f"in {span(row['wait'])}"
 
 
 def _state(row: dict[str, Any]) -> str:

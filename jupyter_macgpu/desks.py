@@ -182,7 +182,7 @@ class PlainDesk:
         with self._lock, counted() as interrupts:
             shown = _Console()
             desk = self._desk(shown, interrupts)
-            if options.detach:
+            if options.goes_alone:
                 return detach(cell, options, desk)
             options, job = ahead(options, desk) if options.after else (options, {})
             result = run_cell(

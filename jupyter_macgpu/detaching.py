@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from .execution import Execution
 from .handed import handed
 from .home import Home
 from .job import Run
+from .moments import meant
 from .session import Session
 from .submission import new_run
 from .submission import submission as make_submission
@@ -77,13 +79,19 @@ def detach(cell: Cell, options: CellOptions, desk: Desk, *, group: str = "") -> 
     Raises
     ------
     InputError
-        If a variable or a file cannot be shipped. Nothing was sent.
+        If a variable or a file cannot be shipped, or its time is none. Nothing was sent.
     PlacementError
         If no host can take the cell. Nothing was sent.
     RunRefused, RunLost, RunUnknown
         As `Execution.hand_in` says.
     """
     home = desk.home
+    job = {
+        "at": meant(options.at, time.time()) if options.at else None,
+        "detach": True,
+        "keep": desk.keep,
+        "group": group,
+    }
     inputs = read(cell, home.namespace, options)
     own = not inputs.capture.holders
     inputs.mind_retry(options.retry)
@@ -102,13 +110,7 @@ def detach(cell: Cell, options: CellOptions, desk: Desk, *, group: str = "") -> 
         notebook=home.pool.notebook,
         rank=placement.rank(),
         limits=_ALL,
-        job={
-            "detach": True,
-            "own": own,
-            "after": follows(here),
-            "keep": desk.keep,
-            "group": group,
-        },
+        job={**job, "own": own, "after": follows(here)},
         found=just_found(wish, options),
     )
     kept = handed(name, session, cell, inputs, home.namespace, own=own)
@@ -265,5 +267,6 @@ def _send(run: Run, submission: Submission, session: Session, desk: Desk) -> Non
             )
         name = submission.message.run
         state = Execution(link, name, desk.show, desk.interrupts, submission).hand_in()
-    desk.home.pool.statuses.sent(session.host)
+    if submission.message.options.get("at") is None:  # else it asks for no slot yet
+        desk.home.pool.statuses.sent(session.host)
     run.told({"state": state.state, "position": state.position, "detail": state.detail})

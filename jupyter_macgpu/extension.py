@@ -250,7 +250,7 @@ class Extension:
                 self.last_runs.refuse_twice(cell.cell, self.handed_in)
             if options.sweep:
                 return sweep(cell, options, desk, updating(self.shell))
-            if options.detach:
+            if options.goes_alone:
                 return detach(cell, options, desk)
             options, job = ahead(options, desk) if options.after else (options, {})
             try:

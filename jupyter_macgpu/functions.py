@@ -12,7 +12,7 @@ from .desks import desk
 from .job import Run
 from .mapping import Mapped
 from .options import CellOptions
-from .wire.errors import MacGPUError
+from .wire.errors import InputError, MacGPUError
 from .wire.values.remote import RemoteValue
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def submit(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Run:
     Parameters
     ----------
     function, *args, **kwargs
-        As those of `run`; options are also ``after``, ``retry`` and ``priority``.
+        As those of `run`; options are also ``after``, ``at``, ``retry`` and ``priority``.
 
     Raises
     ------
@@ -128,6 +128,12 @@ def _call(
     kwargs: Mapping[str, Any],
     options: CellOptions,
 ) -> T:
+    if options.at:
+        raise InputError(
+            "A call that is waited for starts at once, and at= names a time.",
+            next="Hand it in with submit. A parameter of that name is given with "
+            "functools.partial.",
+        )
     call = Call(function=function, args=args, kwargs=kwargs)
     call.check()
     at = desk()

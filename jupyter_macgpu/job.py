@@ -16,6 +16,7 @@ from .execution import Execution, Outcome
 from .handed import Before
 from .homecoming import Copies, catch_up, come_home, copies
 from .interrupts import Interrupts
+from .moments import why_it_waits
 from .notebook import is_asked_now
 from .recorder import Recorder
 from .showing import MIME, as_html, as_text
@@ -370,8 +371,7 @@ class Run:
 
     def shown(self) -> dict[str, Any]:
         """Return what is known of it now, for people; see `showing`."""
-        state = self.state
-        row = self._row
+        state, row = self.state, self._row
         return {
             "run": self.run,
             "name": self.name,
@@ -379,7 +379,7 @@ class Run:
             "state": state,
             "place": row.get("position"),
             "wait": row.get("wait"),
-            "reason": (row.get("detail") or {}).get("reason") or "",
+            **why_it_waits({**row, "state": state}, time.time()),
             "age": float(row.get("age") or 0.0) + time.monotonic() - self._asked
             if state not in FINAL
             else row.get("age"),

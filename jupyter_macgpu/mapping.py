@@ -77,10 +77,10 @@ class Mapped(Generic[T]):
             raise InputError(
                 f"max={most}: at least one call must run.", next="Write max=1 or more."
             )
-        if options.after or options.retry:
+        if options.after or options.at or options.retry:
             raise InputError(
-                "The calls of map follow nothing and are not tried again.",
-                next="Leave out after and retry, or hand each call in with submit.",
+                "The calls of map follow nothing, start at once and are not tried again.",
+                next="Leave out after, at and retry, or hand each call in with submit.",
             )
         self._function = function
         self._xs = xs

@@ -64,6 +64,9 @@ class CellOptions:
         Whether nobody waits for the run.
     after
         Runs that it follows.
+    at
+        Words that say before which time it does not start, see `moments`; none starts it when it
+        can.
     retry
         How often it is tried again after it died or was lost.
     sweep
@@ -95,11 +98,17 @@ class CellOptions:
     mem: int | None = None
     detach: bool = False
     after: tuple[After, ...] = ()
+    at: tuple[str, ...] = ()
     retry: int = 0
     sweep: tuple[str, ...] = ()
     most: int | None = None
     verify: Verify | None = None
     fallbacks: bool = False
+
+    @property
+    def goes_alone(self) -> bool:
+        """Whether nobody waits for the run: that is so of one that starts at a time too."""
+        return self.detach or bool(self.at)
 
 
 def parse_cell(line: str, defaults: str = "") -> CellOptions:
@@ -144,7 +153,7 @@ def _mind_verify(fields: Mapping[str, Any]) -> None:
             "--verify compares a cell with the CPU, and with --cpu it runs there already.",
             next="Leave out one of the two.",
         )
-    for field, name in (("detach", "--detach"), ("sweep", "--sweep")):
+    for field, name in (("detach", "--detach"), ("at", "--at"), ("sweep", "--sweep")):
         if fields.get(field):
             raise OptionError(
                 f"--verify compares when the cell has ended, and with {name} nobody waits for it.",
@@ -235,6 +244,15 @@ CELL_OPTIONS: tuple[Option, ...] = (
         help="begin when this run has ended well; any:RUN, however it ended",
     ),
     Option(
+        names=("--at",),
+        field="at",
+        value="TIME",
+        read=values.read_at,
+        repeats=True,
+        is_greedy=True,
+        help="start at this time by itself: 18:30, tomorrow 7:00, +90m, 2026-12-01 18:30",
+    ),
+    Option(
         names=("--retry",),
         field="retry",
         value="N",
@@ -318,7 +336,6 @@ CELL_OPTIONS: tuple[Option, ...] = (
 )
 
 _NOT_YET = (
-    "--at",
     "--engine",
     "--env",
     "--hosts",

@@ -126,6 +126,11 @@ def read_after(text: str) -> tuple[After, ...]:
     return (After(run=run, whatever=whatever),)
 
 
+def read_at(text: str) -> tuple[str, ...]:
+    """Return the words that say a time; what they mean depends on when they are read."""
+    return tuple(text.split())
+
+
 def read_times(text: str) -> int:
     """Return a number of times."""
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= 100):

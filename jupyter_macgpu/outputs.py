@@ -13,9 +13,11 @@ from __future__ import annotations
 import codecs
 import sys
 import threading
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from .moments import starts
 from .screening import screened_text
 from .standing import standing
 from .statusline import StatusLine
@@ -170,7 +172,9 @@ class Publisher:
         """Say that the run waits, at which place and for how long, in a line that is updated."""
         if state.state == "queued":
             place = None if state.position is None else f"{state.position}"
-            text = standing(state.position, state.wait, state.detail.get("reason", ""))
+            reason = state.detail.get("reason", "")
+            when = starts(state.detail, reason, time.time())
+            text = standing(state.position, state.wait, reason, "", when)
             stays = state.detail.get("stays", "")
             self.line.waiting(f"{text}; {stays}" if stays else text, place)
         elif state.state == "started":

@@ -12,6 +12,7 @@ from .lengths import past_of
 from .placement import ROWS, rows_of
 from .scheduling.explain import COLUMNS, Row, cells, table
 from .scheduling.status import State
+from .standing import standing
 from .tables import page_lines, page_pairs, page_table
 from .way import wish_with
 from .wire.errors import MacGPUError, PlacementError
@@ -179,12 +180,14 @@ def why(pool: Pool, wanted: str) -> dict[str, Any]:
     told: Mapping[str, Any] = rank if isinstance(rank, dict) else {}
     rows = told.get("rows")
     past = past_of(told.get("length"))
+    shown = known.shown()
     return {
         "run": known.run,
         # Several names may mean one machine: the one that was chosen counts.
         "host": plain_line(str(told.get("host") or known.session.host.name)),
         "reason": plain_line(str(told.get("reason", ""))) or "nothing was stored with this run",
         "rows": list(_rows(rows if isinstance(rows, list) else [])),
+        **({"starts": standing(None, starts=shown["starts"])} if shown["starts"] else {}),
         **({} if past is None else {"length": past.as_json()}),
         **({"there": there} if (there := _sizes(told.get("there"))) else {}),
     }
@@ -210,6 +213,7 @@ def _ranked(data: Mapping[str, Any]) -> tuple[str, list[Row], list[str]]:
     head = f"{who} {data['host']}: {data['reason']}" if data["host"] else str(data["reason"])
     rows = data["rows"]
     notes = [f"the best {ROWS} hosts"] if "run" in data and len(rows) == ROWS else []
+    notes += [data["starts"]] if "starts" in data else []
     if (past := past_of(data.get("length"))) is not None:
         notes.append(past.text())
     notes += [

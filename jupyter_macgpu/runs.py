@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import codecs
 import sys
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .declined import refusal_of
 from .execution import Execution, Show
 from .interrupts import Interrupts
+from .moments import why_it_waits
 from .report import Report, report_of
 from .screening import screen_for, screened_text
 from .wire import messages as m
@@ -60,7 +62,7 @@ class KnownRun:
             "cell": origin.get("cell") or "",
             "detached": bool(options.get("detach")),
             "after": [str(run) for run, _whatever in options.get("after") or ()],
-            "reason": detail.get("reason") or "",
+            **why_it_waits(self.row, time.time()),
             "kept": self.row.get("kept"),
             "collected": bool(self.row.get("collected")),
             "purged": bool(detail.get("purged")),

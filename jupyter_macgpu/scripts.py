@@ -220,9 +220,10 @@ def _refuse_output(command: Command) -> None:
 
 def _run_program(command: Command, program: Program, options: CellOptions, place: Path) -> int:
     """Run a script or a command; the session's folder belongs to the path of it."""
-    if options.detach and command.get:
+    if options.goes_alone and command.get:
+        name = "--detach" if options.detach else "--at"
         raise InputError(
-            "--detach waits for nothing, so --get has nothing to bring.",
+            f"{name} waits for nothing, so --get has nothing to bring.",
             next="Write macgpu attach RUN --get PATH later.",
         )
     program = replace(program, is_coloured=sys.stdout.isatty())
@@ -235,7 +236,7 @@ def _run_program(command: Command, program: Program, options: CellOptions, place
             desk.own_files = {program.argv[0]: size}
         desk.asks_for_files = bool(command.get)
         try:
-            if options.detach:
+            if options.goes_alone:
                 print(desk.hand_in(cell, options).run)
                 return exits.OK
             result = desk.run(cell, options)
@@ -288,10 +289,11 @@ def _run_notebook(
             f"A notebook takes no arguments: {shown(arguments[0])}.",
             next="Options stand before the file.",
         )
-    if options.detach:
+    if options.goes_alone:
+        name = "--detach" if options.detach else "--at"
         raise InputError(
             "A notebook's cells are run one after the other from here: it cannot be detached.",
-            next="Leave out --detach, and let this command run in the background.",
+            next=f"Leave out {name}, and let this command run in the background.",
         )
     gather([str(path)])  # says what is wrong with a path
     book = NotebookFile(path)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .sending import Upload
 from .wire import messages as m
-from .wire.errors import RemoteProtocolError
+from .wire.errors import NOTHING_SENT, RemoteProtocolError, RunRefused
 
 if TYPE_CHECKING:
     from .conversation import Submission
@@ -68,7 +68,7 @@ class Shipping:
         self._again = True
         if pieces:
             self._upload = Upload(self._link, f"in:{message.run}", pieces)
-        self._link.say(replace(message, coming=coming))
+        self._link.say(replace(self._dated(message), coming=coming))
 
     def arrived(self) -> None:
         """Note that the host has all of it."""
@@ -115,6 +115,27 @@ class Shipping:
         self._count(self._steps.shipped + sum(piece.nbytes for piece in pieces))
         self.close()
         self._upload = Upload(self._link, missing.stream, pieces)
+
+    def _dated(self, message: m.Submit) -> m.Submit:
+        """Say of a run with a time how far that is away now: its host's clock may be another one.
+
+        Raises
+        ------
+        RunRefused
+            If the host knows no times: it would begin at once.
+        """
+        if (at := message.options.get("at")) is None:
+            return message
+        hello = self._link.hello
+        if hello is None or "times" not in hello.capabilities:
+            raise RunRefused(
+                f"{self._link.host} runs an older version of jupyter-macgpu, without --at.",
+                known=NOTHING_SENT,
+                next="It takes the newer one when nothing runs there. Until then, run the cell "
+                "when it is time, or name another host with --on.",
+            )
+        delay = round(max(0.0, at - time.time()), 3)
+        return replace(message, options={**message.options, "delay": delay})
 
     def _unasked(self) -> list[int]:
         """Return the numbers of the blobs that are sent at once.

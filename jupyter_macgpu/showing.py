@@ -24,8 +24,8 @@ def as_text(shown: Mapping[str, Any]) -> str:
     ----------
     shown
         ``run``, ``name``, ``host``, ``state``, ``age`` in seconds, ``place``, ``wait`` and
-        ``reason`` of one that waits, ``runs``, all its ids, ``kept``, seconds for which its result
-        is still kept, and ``purged``.
+        ``reason`` of one that waits, ``starts`` as `moments.starts` says, ``runs``, all its ids,
+        ``kept``, seconds for which its result is still kept, and ``purged``.
     """
     name = f" {plain_line(shown['name'])}" if shown["name"] else ""
     said = f"<run {shown['run'][:8]}{name} on {shown['host']}: {_said(shown)}"
@@ -47,11 +47,11 @@ def _said(shown: Mapping[str, Any]) -> str:
     if state == "unknown":
         return "unknown, as its host does not answer; it may be going on"
     if state == "waiting":
-        return f"waiting: {plain_line(shown['reason'])}"
-    if state == "accepted" and shown["place"] is None and not shown["reason"]:
+        return standing(None, None, shown["reason"], "", shown["starts"])
+    if state == "accepted" and shown["place"] is None and not (shown["reason"] or shown["starts"]):
         return "begins"
     if state in ("accepted", "queued"):
-        return standing(shown["place"], shown["wait"], shown["reason"])
+        return standing(shown["place"], shown["wait"], shown["reason"], "", shown["starts"])
     since = "" if shown["age"] is None else f" {span(max(0.0, shown['age']))}"
     kept = shown["kept"]
     waits = "" if kept is None else f", kept for another {span(max(0.0, kept))}"

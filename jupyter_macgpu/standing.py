@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from .wire.jobs import NOT_YET
 from .wire.plain import plain_line
+
+#: What is said of a run with a time, as long as that is still to come.
+_ELSE = "or at the next contact if its host is asleep or off then"
 
 
 def standing(
-    position: int | None, wait: float | None = None, reason: str = "", where: str = ""
+    position: int | None,
+    wait: float | None = None,
+    reason: str = "",
+    where: str = "",
+    starts: str = "",
 ) -> str:
     """Return what is said of a cell that waits.
 
@@ -20,7 +28,12 @@ def standing(
         What holds it back beside these.
     where
         The hosts that it waits on, if there are several.
+    starts
+        When it starts, if its time is still to come; see `moments.starts`.
     """
+    if starts:
+        more = f"; {plain_line(reason)}" if reason and reason != NOT_YET else ""
+        return f"{starts}, {_ELSE}{more}"
     if position is None and wait is None and reason and not where:
         return f"waiting: {plain_line(reason)}"
     parts = [f"waiting for a free slot{where and f' on {where}'}"]

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, overload
 from .axes import line_that_sets, read_axes, rows_of
 from .detaching import detach
 from .lending import lent
+from .moments import meant, written
 from .optionvalues import After
 from .tables import page_table, table
 from .wire.errors import InputError, MacGPUError, RunCancelled
@@ -68,6 +69,7 @@ def sweep(cell: Cell, options: CellOptions, desk: Desk, display: Display | None 
     each = replace(
         options,
         detach=True,
+        at=(written(meant(options.at, time.time())),) if options.at else (),
         sweep=(),
         most=None,
         inputs=tuple(dict.fromkeys((*options.inputs, *combinations[0]))),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import codecs
 import re
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
+from .moments import starts
 from .screening import screen_for, screened_text
 from .standing import standing
 from .wire.content import Joiner
@@ -69,7 +71,8 @@ class Terminal:
         if state.state == "queued" and place != self._place:
             self._place = place
             reason, where = (str(state.detail.get(key, "")) for key in ("reason", "where"))
-            self.notice(standing(state.position, state.wait, reason, where))
+            when = starts(state.detail, reason, time.time())
+            self.notice(standing(state.position, state.wait, reason, where, when))
 
     def notice(self, text: str) -> None:
         """Show a line of ours."""

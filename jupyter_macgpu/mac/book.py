@@ -13,9 +13,10 @@ from dataclasses import replace
 from typing import Any
 
 from ..wire import messages as m
+from ..wire.jobs import NOT_YET
 from . import effects as e
 from .estimates import estimated_wait, roughly
-from .jobs import again, held_back, went_on
+from .jobs import again, held_back, went_on, with_reason
 from .leases import Leases
 from .records import Run, Session, asking
 from .reservations import Reservations
@@ -51,6 +52,8 @@ class Book:
         self.took: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=RECENT))
         #: Runs of which something was written down or told; who watches them is told.
         self.touched: set[str] = set()
+        #: Seconds by which the time of day, since 1970, is ahead of the clock that steps are told.
+        self.ahead = 0.0
         self._began: dict[str, float] = {}
         self._todo: list[e.Effect] = []
         self._live: dict[str, Run] = {}
@@ -73,7 +76,7 @@ class Book:
 
         After a restart of the supervisor it has its old place.
         """
-        reason, never = held_back(run, self.runs)
+        reason, never = held_back(run, self.runs, now + self.ahead)
         if never:
             self.end(run, "cancelled", {"what": never}, now)
         elif reason:
@@ -83,9 +86,15 @@ class Book:
             self.leases.ask(replace(asking(run), since=self.asked(run, now)))
 
     def asked(self, run: Run, now: float) -> float:
-        """Return since when a run has waited for a slot."""
+        """Return since when a run has waited for a slot: not before its time."""
         asked = run.detail.get("asked", now) if run.detail.get("boot") == self.boot else now
-        return float(min(asked, now))
+        due = asked if run.due is None else run.due - self.ahead
+        return float(min(max(asked, due), now))
+
+    def is_time(self, now: float) -> bool:
+        """Say whether a run is held back whose time has come."""
+        waiting = (run for run in self.held.values() if run.detail.get("reason") == NOT_YET)
+        return any(run.due is None or run.due <= now + self.ahead for run in waiting)
 
     def holding(self, kind: str | None = None) -> list[Run]:
         """Return the runs that hold a slot, of any kind or of one; reservations are no runs."""
@@ -150,7 +159,7 @@ class Book:
             # The end of one may be what another one waits for.
             before = list(self.held)
             for run in [self.held[name] for name in before]:
-                if held_back(run, self.runs) != (run.detail.get("reason"), ""):
+                if held_back(run, self.runs, now + self.ahead) != (run.detail.get("reason"), ""):
                     del self.held[run.run]
                     run.detail |= {"asked": round(now, 3), "reason": ""}
                     self.wait(run, now)
@@ -159,7 +168,7 @@ class Book:
         self._queued(run, now)
         if run.detail.get("reason") != reason:
             run.detail["reason"] = reason
-            self.tell(run, {"reason": reason})
+            self.tell(run, run.standing)
 
     def _queued(self, run: Run, now: float) -> None:
         if run.state == "accepted":
@@ -224,7 +233,7 @@ class Book:
         event: m.Event | None = None,
     ) -> None:
         """Write a run's end, with the worker's `event` if that is how it ended."""
-        summary = _with_reason(run, state, summary)
+        summary = with_reason(run, state, summary)
         following = again(run, now) if state in ("died", "lost") and run.retry else None
         if following is not None:
             summary = {**summary, "retried": following.run}
@@ -326,22 +335,20 @@ class Book:
                 state=run.state,
                 position=self.leases.position(run.run),
                 wait=run.detail.get("wait"),
-                detail={"asking": run.asking, "reason": run.detail.get("reason", "")},
+                detail={"asking": run.asking, **run.standing},
             )
         )
 
     def answer(self, client: int, run: Run) -> None:
         """Tell a client where a run is, without its records."""
-        self.send(
-            client,
-            m.RunState(
-                run=run.run,
-                epoch=run.epoch,
-                state=run.state,
-                position=self.leases.position(run.run),
-                detail={"reason": run.detail.get("reason", "")},
-            ),
+        state = m.RunState(
+            run=run.run,
+            epoch=run.epoch,
+            state=run.state,
+            position=self.leases.position(run.run),
+            detail=run.standing,
         )
+        self.send(client, state)
 
     def tell(self, run: Run, detail: dict[str, Any] | None = None) -> None:
         """Tell all who follow a run where it is now."""
@@ -388,12 +395,3 @@ class Book:
         """Return the effects so far, and begin anew."""
         todo, self._todo = self._todo, []
         return todo
-
-
-def _with_reason(run: Run, state: str, summary: dict[str, Any]) -> dict[str, Any]:
-    """Return a summary with what is known here of why the run was stopped."""
-    if run.stopping == "timeout" and "limit" in run.detail:
-        return {**summary, "limit": run.detail["limit"]}
-    if run.stopping == "memory" and state == "cancelled" and "memory" in run.detail:
-        return {**summary, "what": run.detail["memory"], "peak": run.detail["peak"]}
-    return summary

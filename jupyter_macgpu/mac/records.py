@@ -85,6 +85,17 @@ class Run:
         return self.options.get("retry") or 0
 
     @property
+    def due(self) -> float | None:
+        """The time of day, by this host's clock, before which it does not begin; see `jobs`."""
+        return self.options.get("due")
+
+    @property
+    def standing(self) -> dict[str, Any]:
+        """What those who follow it are told of why it waits."""
+        at = self.options.get("at")
+        return {"reason": self.detail.get("reason", ""), **({} if at is None else {"at": at})}
+
+    @property
     def purged(self) -> bool:
         """Whether its output and result were deleted, as nobody had come for them."""
         return bool(self.detail.get("purged"))

@@ -17,7 +17,7 @@ from ..wire.order import LEAST, MOST
 from . import effects as e
 from .bounds import refusal
 from .jobrequests import JobRequests
-from .jobs import flaw
+from .jobs import dated, flaw
 from .leases import Waiting
 from .records import Run, Session, asking, folder_of
 
@@ -166,7 +166,7 @@ class Requests:
             size=message.size,
             blobs=sum(message.blobs.values()),
             origin=message.origin,
-            options=message.options,
+            options=dated(message.options, now + self._book.ahead),
             rank=message.rank,
             since=now,
         )

@@ -101,7 +101,9 @@ class Server:
             starting = any(worker.hello is None for worker in self._hands.workers.values())
             patience = TICK_STARTING if starting else min(TICK, self._condition.sharing.patience)
             patience = 0.0 if self._hands.intake.is_hashing else patience
-            for key, events in self.selector.select(patience):
+            ready = self.selector.select(patience)
+            self.mind.time_is(self.now(), time.time())
+            for key, events in ready:
                 if key.fd in self.selector.get_map():
                     key.data(events)
             if starting or self.now() >= due:

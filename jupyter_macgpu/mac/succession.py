@@ -49,6 +49,7 @@ class Succession:
             The time of day, in seconds of the clock by which entries say ``at``.
         """
         self._idle_since = now
+        self._book.ahead = wall - now
         for entry in filter(is_sound, entries):
             at = now - max(0.0, wall - entry.get("at", wall))
             if "run" not in entry:

@@ -114,6 +114,16 @@ class Supervisor(Succession):
         """The bytes of memory that the runs which hold a slot asked for."""
         return self._book.leases.asked()
 
+    def time_is(self, now: float, wall: float) -> None:
+        """Note the time of day: it goes on while the machine sleeps, and may be set.
+
+        Parameters
+        ----------
+        wall
+            It, in seconds since 1970, when the clock that steps are told says `now`.
+        """
+        self._book.ahead = wall - now
+
     # What happens: each of these returns the effects, in order.
 
     def connected(self, client: int, hello: m.Hello) -> list[e.Effect]:
@@ -209,6 +219,8 @@ class Supervisor(Succession):
         for run in self._book.live():
             self._check_limits(run, now)
         self._book.reservations.expire(now)
+        if self._book.is_time(now):
+            self._book.schedule(now)
         self._book.places(now)
         for session in self._book.sessions.values():
             limit = IDLE_HOLDING if session.values or session.listener else IDLE_EMPTY

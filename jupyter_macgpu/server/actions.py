@@ -150,6 +150,7 @@ class Actions:
                 on=None if on == "auto" else on,
                 priority=wanted.get("priority") or None,
                 after=tuple(after),
+                at=tuple((wanted.get("at") or "").split()),
             )
             before = [self.found(pool, each.run) for each in after]
             run = hand_in(pool, wanted["code"], cell=wanted["cell"], options=options, before=before)

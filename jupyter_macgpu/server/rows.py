@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..fleet.sharers import holders_of
 from ..fleet.simulated import is_simulated
+from ..moments import start_of
 from ..scheduling.weights import OWNER_AWAY
 from ..wire.plain import plain_values
 
@@ -100,6 +101,7 @@ def run_row(said: Mapping[str, Any], host: str, heard: float, root: str) -> Row:
         "cell": str(origin.get("cell") or ""),
         "detached": bool(options.get("detach")),
         "priority": options.get("priority") or 0,
+        "at": start_of(options),
         "after": [str(run) for run, _whatever in options.get("after") or ()],
         "reason": str(detail.get("reason") or ""),
         "final": bool(said.get("final")),

@@ -14,6 +14,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..grammar import Unreadable
+from ..moments import read_moment
 from ..notebookfile import NotebookFile
 from ..options import CellOptions
 from ..wire.errors import ConfigError, InputError, MacGPUError, RunRefused
@@ -180,7 +182,7 @@ class Schedules:
                 path=wanted["path"],
                 created=round(now, 3),
                 on=None if wanted.get("on") == "auto" else wanted.get("on"),
-                at=None if at is None else _moment(at),
+                at=None if at is None else _moment(at, now),
                 cron=wanted.get("cron"),
                 after=tuple(wanted.get("after") or ()),
                 awaits=tuple(self._awaited(each) for each in wanted.get("after") or ()),
@@ -376,9 +378,9 @@ def _taken_up(plan: Plan) -> Plan:
     return plan.ended(End(state="interrupted", at=plan.began, message=text))
 
 
-def _moment(text: str) -> float:
-    """Return the time that an ISO text means; without a zone it is this machine's."""
+def _moment(text: str, now: float) -> float:
+    """Return the time that a text means, as `read_moment` does."""
     try:
-        return datetime.fromisoformat(text).timestamp()
-    except (ValueError, OverflowError, OSError):
-        raise InputError(f"{text[:80]!r} is no time.", next="Write 2026-11-29T03:00.") from None
+        return read_moment(text, now)
+    except Unreadable as unreadable:
+        raise InputError(f"{text[:80]!r}: {unreadable.problem}.", next=unreadable.remedy) from None

@@ -13,6 +13,9 @@ from typing import Any
 
 from .message import Message
 
+#: Why a run waits whose time is still to come, as `RunState` and lists of runs say it.
+NOT_YET = "its time has not come"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detach(Message):

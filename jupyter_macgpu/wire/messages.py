@@ -45,6 +45,7 @@ CAPABILITIES = (
     "blobs",
     "run-news",
     "prioritise",
+    "times",
 )
 #: A bundle of at most this many bytes travels inside the message that announces it.
 INLINE = 256 * 1024

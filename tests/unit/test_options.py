@@ -175,7 +175,7 @@ def test_a_bad_line_is_answered_with_the_mistake_and_the_way_out(line: str) -> N
 
 
 LATER = """
-    --env --with --at
+    --env --with
     --hosts --engine
     """.split()
 

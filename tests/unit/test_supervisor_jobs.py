@@ -9,6 +9,7 @@ import pytest
 from jupyter_macgpu.mac import effects as e
 from jupyter_macgpu.mac.records import KEEP
 from jupyter_macgpu.wire import messages as m
+from jupyter_macgpu.wire.jobs import NOT_YET
 from tests.unit.supervisor_stage import (
     R1,
     R2,
@@ -560,3 +561,169 @@ def test_whoever_watches_hears_of_each_run_that_is_another_and_of_no_other(stage
     assert R2 in stage.mind.touched()
     assert [row["state"] for row in stage.mind.listed([R1, "f" * 32], 0.0)] == ["ok"]
     assert "rank" not in stage.mind.listed([R1], 0.0)[0]
+
+
+# At a time.
+
+
+HOUR = 3600.0
+
+
+def timed(stage: Stage, delay: float, run: str = R1, session: str = S1, **options: Any) -> None:
+    """Hand a job in whose time is to come. Its client's clock shows what no other one does."""
+    stage.say(job(run, session, at=5e8, delay=delay, **options))
+
+
+def test_a_job_begins_at_its_time_and_not_before(stage: Stage) -> None:
+    timed(stage, HOUR)
+    assert stage.state() == "queued"
+    assert "StartWorker" not in names(stage.done)
+    assert state_told(stage.done).detail == {"reason": NOT_YET, "at": 5e8}
+    assert not stage.mind.wanting()
+    assert "StartWorker" not in names(stage.tick(HOUR - 1.0))
+    assert "StartWorker" in names(stage.tick(1.0))
+    stage.ready()
+    assert stage.state() == "started"
+
+
+def test_a_job_whose_time_has_come_begins_at_once(stage: Stage) -> None:
+    timed(stage, 0.0)
+    assert "StartWorker" in names(stage.done)
+
+
+def test_who_attaches_is_told_when_it_starts(stage: Stage) -> None:
+    timed(stage, HOUR)
+    told = only(e.Follow, stage.say(m.Attach(run=R1)))
+    assert (told.detail["reason"], told.detail["at"]) == (NOT_YET, 5e8)
+
+
+def test_others_go_before_a_job_whose_time_is_to_come_and_lose_nothing_to_it(stage: Stage) -> None:
+    timed(stage, HOUR, priority=5, mem=10**12)
+    assert stage.mind.asked == 0
+    assert stage.mind.lanes(stage.now)["gpu"].queued == 0
+    begun(stage, R2, S2)
+
+
+def test_the_time_of_day_counts_and_not_the_clock_that_stops_while_a_mac_sleeps(
+    stage: Stage,
+) -> None:
+    stage.mind.time_is(stage.now, 9e8)
+    timed(stage, HOUR)
+    stage.mind.time_is(stage.now + 1.0, 9e8 + HOUR)
+    assert "StartWorker" in names(stage.tick(1.0))
+
+
+def test_a_job_that_was_late_begins_at_the_next_contact(stage: Stage) -> None:
+    timed(stage, HOUR)
+    after = stage.restarted("boot-2")
+    after.mind.time_is(after.now, HOUR + 1.0)
+    assert "StartWorker" in names(after.settled())
+
+
+@pytest.mark.parametrize("boot", ["boot-1", "boot-2"])
+def test_a_job_keeps_its_time_in_the_next_supervisor(stage: Stage, boot: str) -> None:
+    timed(stage, HOUR)
+    stage.tick(HOUR / 2)
+    after = stage.restarted(boot)
+    after.mind.time_is(after.now, stage.now)
+    assert "StartWorker" not in names(after.settled())
+    assert after.state() == "queued"
+    assert "StartWorker" not in names(after.tick(HOUR / 2 - 1.0))
+    assert "StartWorker" in names(after.tick(1.0))
+
+
+def test_the_supervisor_stays_for_a_job_whose_time_is_to_come(stage: Stage) -> None:
+    timed(stage, 9 * HOUR)
+    stage.keep(stage.mind.disconnected(1, stage.now))
+    assert "Exit" not in names(stage.tick(8 * HOUR))
+
+
+def test_the_wait_of_a_job_counts_from_its_time(stage: Stage) -> None:
+    begun(stage, R2, S2)
+    timed(stage, HOUR, wait=60.0)
+    stage.tick(HOUR)
+    stage.tick(59.0)
+    assert stage.state() == "queued"
+    stage.tick(2.0)
+    assert stage.state() == "cancelled"
+
+
+def test_the_wait_of_a_job_counts_from_its_time_in_the_next_supervisor_too(stage: Stage) -> None:
+    begun(stage, R2, S2)
+    timed(stage, HOUR, wait=60.0)
+    stage.tick(HOUR)
+    after = stage.restarted()
+    after.now = stage.now
+    after.mind.time_is(after.now, stage.now)
+    after.keep(after.mind.adopted(S2, after.now))
+    after.keep(after.mind.confirmed(S2, {R2}, after.now))
+    after.settled()
+    after.tick(59.0)
+    assert after.state() == "queued"
+    after.tick(2.0)
+    assert after.state() == "cancelled"
+
+
+def test_a_job_with_a_time_follows_others_too_and_both_must_be(stage: Stage) -> None:
+    begun(stage, R2, S2)
+    timed(stage, HOUR, after=[[R2, False]])
+    assert stage.mind.runs[R1].detail["reason"].startswith("it follows run")
+    stage.worker(finished(R2), S2)
+    assert stage.mind.runs[R1].detail["reason"] == NOT_YET
+    assert "StartWorker" in names(stage.tick(HOUR))
+    begun(stage, R3, S3, cpu=True)
+    timed(stage, HOUR, run_id(4), "4" * 32, after=[[R3, False]], cpu=True)
+    assert "StartWorker" not in names(stage.tick(HOUR + 1.0))
+    assert "StartWorker" in names(stage.worker(finished(R3), S3))
+
+
+def test_a_job_with_a_time_ends_at_once_if_what_it_follows_fails(stage: Stage) -> None:
+    begun(stage, R2, S2)
+    timed(stage, HOUR, after=[[R2, False]])
+    stage.worker(finished(R2, status="error"), S2)
+    assert stage.state() == "cancelled"
+
+
+def test_a_job_is_cancelled_moved_and_given_a_priority_before_its_time(stage: Stage) -> None:
+    timed(stage, HOUR)
+    stage.say(m.Prioritise(run=R1, priority=3))
+    assert state_told(stage.done).state == "queued"
+    stage.say(m.Cancel(run=R1, epoch=1, how="interrupt"))
+    assert stage.state() == "cancelled"
+    timed(stage, HOUR, R2, S2)
+    stage.say(m.Withdraw(run=R2, to={"host": "b", "run": R3}))
+    assert only(e.Send, stage.done).message == m.Withdrawn(run=R2, to={"host": "b", "run": R3})
+    assert "StartWorker" not in names(stage.tick(2 * HOUR))
+
+
+def test_a_copy_that_is_moved_here_waits_for_its_time_by_this_clock(stage: Stage) -> None:
+    timed(stage, HOUR, parked=True, due=1e12)
+    stage.say(m.Proceed(run=R1))
+    assert stage.mind.runs[R1].detail["reason"] == NOT_YET
+    assert "StartWorker" in names(stage.tick(HOUR))
+
+
+def test_a_job_that_is_tried_again_does_not_wait_for_its_time_once_more(stage: Stage) -> None:
+    timed(stage, HOUR, retry=1)
+    stage.tick(HOUR)
+    stage.ready()
+    assert "StartWorker" in names(stage.gone(signal="SIGKILL"))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"at": 5e8},
+        {"delay": 5.0},
+        {"at": "18:30", "delay": 5.0},
+        {"at": 5e8, "delay": float("inf")},
+        {"at": 5e8, "delay": float("nan")},
+        {"at": True, "delay": 5.0},
+    ],
+)
+def test_a_time_that_is_none_is_refused(stage: Stage, options: dict[str, Any]) -> None:
+    assert refusal(stage.say(job(**options))) == "bad-submit"
+
+
+def test_nobody_sets_what_the_host_reckons(stage: Stage) -> None:
+    assert "StartWorker" in names(stage.say(job(due=1e12)))
