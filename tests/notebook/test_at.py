@@ -83,6 +83,7 @@ def test_who_attaches_is_told_and_an_interrupt_cancels_it(book: Notebook) -> Non
     finally:
         del book.shell.display_pub.publish
     assert starts in ran.text
+    assert run.wait(30)
     assert run.state == "cancelled"
 
 
