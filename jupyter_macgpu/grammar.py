@@ -152,7 +152,9 @@ class Grammar:
         if whole:
             what = f"{what} Abbreviations are not taken."
             return OptionError(what, next=f"Write it out: {' or '.join(whole)}.")
-        near = nearest(name, [*self._names(), *self.not_yet])
+        # Without their dashes, which make any two alike.
+        known = {each.lstrip("-"): each for each in (*self._names(), *self.not_yet)}
+        near = known.get(nearest(name.lstrip("-"), known) or "")
         if near is None:
             return OptionError(what, next=f"{self.command} takes {self._list()}.")
         later = " (which is not available in this version)" if near in self.not_yet else ""

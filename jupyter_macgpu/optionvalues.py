@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import keyword
 import math
 import re
@@ -99,9 +98,13 @@ def read_names(text: str) -> tuple[str, ...]:
 
 def read_host(text: str) -> str:
     """Return the name of a host, or a selector over labels."""
-    with contextlib.suppress(SelectorError):
-        if re.search(r"[=!()<>,]", text) and parse_selector(text).requirements:
-            return text
+    if re.search(r"[=!()<>,]", text) and text.isprintable():
+        try:
+            if parse_selector(text).requirements:
+                return text
+        except SelectorError as error:
+            problem = f"this is no selector: {'; '.join(error.problems)}"
+            raise Unreadable(problem, error.next) from None
     if len(text) > 253 or not text.isprintable() or " " in text:
         raise Unreadable("this cannot be the name of a host", "%macgpu status lists the hosts.")
     return text
@@ -112,8 +115,13 @@ def read_run_name(text: str) -> str:
     remedy = "Take letters, digits, '.', '-' and '_', 64 at most: --as night-run."
     if not _RUN_NAME.fullmatch(text):
         raise Unreadable("this cannot be the name of a run", remedy)
-    if text == "last" or re.fullmatch(r"[0-9a-f]+", text):
-        raise Unreadable("this would be read as the id of a run, or as the last run", remedy)
+    if text == "last":
+        raise Unreadable("this would be read as the last run", remedy)
+    if re.fullmatch(r"[0-9a-f]+", text):
+        problem = (
+            "this would be read as the id of a run: it is of digits and the letters a to f alone"
+        )
+        raise Unreadable(problem, f"Add another letter or a '-': --as {text[:40]}-run.")
     return text
 
 

@@ -247,6 +247,9 @@ def _unknown_verb(name: str, verbs: Iterable[str], door: str) -> OptionError:
     every = f"The verbs are {', '.join(verbs)}."
     if name in NOT_YET:
         return OptionError(f"{door} {name} is not available in this version.", next=every)
+    if name in VERBS and name not in verbs:
+        command = f"macgpu {name} {VERBS[name].takes}".rstrip()
+        return OptionError(f"{name} is not a verb of {door}.", next=f"In a shell: {command}.")
     near = nearest(name, [*verbs, *NOT_YET])
     later = " (which is not available in this version)" if near in NOT_YET else ""
     return OptionError(
