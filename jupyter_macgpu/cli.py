@@ -192,6 +192,8 @@ def _runs(command: Command) -> int:
 def _logs(command: Command) -> int:
     with _pool() as pool:
         known = runs.find_run(pool, command.arguments[0])
+        if command.json:
+            return _print(command, runs.recorded(known), "")
         runs.logs(known, runs.Printer(known.session.host))
     return 0
 
@@ -336,7 +338,7 @@ def _selftest(command: Command) -> int:
 
 def _in_notebooks_only(command: Command) -> int:
     raise InputError(
-        f"macgpu {command.verb} has no notebook whose {command.verb} it could mean.",
+        f"macgpu {command.verb} is about one notebook; a shell has none.",
         next=f"Use %macgpu {command.verb} in the notebook.",
     )
 

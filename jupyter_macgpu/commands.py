@@ -187,6 +187,9 @@ def _attach(extension: Extension, command: Command) -> object:
 
 def _logs(extension: Extension, command: Command) -> None:
     known = runs.find_run(extension.pool, command.arguments[0])
+    if command.json:
+        print(json.dumps(runs.recorded(known), indent=2))
+        return
     runs.logs(known, extension.publisher(known.session.host))
 
 

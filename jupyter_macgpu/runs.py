@@ -12,6 +12,7 @@ from .declined import refusal_of
 from .execution import Execution, Show
 from .interrupts import Interrupts
 from .moments import why_it_waits
+from .recorder import Recorder
 from .report import Report, report_of
 from .screening import screen_for, screened_text
 from .wire import messages as m
@@ -197,6 +198,14 @@ def logs(known: KnownRun, show: Show) -> None:
         elif isinstance(message, m.Refused):
             raise refusal_of(message, link.host)
     link.close()
+
+
+def recorded(known: KnownRun) -> list[dict[str, Any]]:
+    """Return what a run has shown so far, as nbformat has it."""
+    host = known.session.host
+    recorder = Recorder(host.name, host.trust)
+    logs(known, recorder)
+    return recorder.outputs
 
 
 def shown_so_far(link: Link, run: str, *, is_live: bool) -> Iterator[m.Output | m.End | m.Refused]:

@@ -69,6 +69,12 @@ def test_a_named_run_is_listed_and_its_output_shown_again(book, capsys):
         assert "once more" in book.run(f"%macgpu logs {wanted}").text
     assert cli.main(["logs", newest["run"][:8]]) == 0
     assert "once more\n42\n" in capsys.readouterr().out
+    printed = {"output_type": "stream", "name": "stdout", "text": "once more\n"}
+    assert json.loads(book.run("%macgpu logs hello --json").text)[0] == printed
+    assert cli.main(["logs", "hello", "--json"]) == 0
+    stream, result = json.loads(capsys.readouterr().out)
+    assert stream == printed
+    assert result["data"] == {"text/plain": "42"}
 
 
 def test_an_ended_run_is_forgotten_when_that_is_asked(book):
