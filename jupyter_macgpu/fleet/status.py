@@ -126,6 +126,8 @@ def host_status(host: Host, heard: Heard, *, here: bool = False, sent_since: int
     lanes = _mapping(heard.said.get("lanes"))
     drain = heard.said.get("draining")
     gpus = sample.gpus
+    has_gpu = _has_gpu(heard, is_simulated=is_simulated(host.labels))
+    limit = _whole(heard.said.get("gpu_limit")) or gpu_limit(memory)
     return HostStatus(
         name=host.name,
         labels={**probed_labels(sample), **host.labels, **_texts(policy.get("labels"))},
@@ -133,7 +135,7 @@ def host_status(host: Host, heard: Heard, *, here: bool = False, sent_since: int
         state=heard.state,
         state_reason=heard.reason,
         seen=heard.seen,
-        has_gpu=_has_gpu(heard, is_simulated=is_simulated(host.labels)),
+        has_gpu=has_gpu,
         gpu_test=_flag(heard.said.get("gpu_test")),
         gpu_test_reason=plain_line(str(heard.said.get("gpu_test_reason") or "")),
         gpu_speed=_measured(heard) or _prior(sample),
@@ -145,7 +147,7 @@ def host_status(host: Host, heard: Heard, *, here: bool = False, sent_since: int
         memory=Memory(
             total=memory.total_bytes,
             free=memory.available_bytes,
-            limit=_whole(heard.said.get("gpu_limit")) or gpu_limit(memory),
+            limit=None if has_gpu is False else limit,
             asked=_whole(heard.said.get("asked")),
             held=_whole(heard.said.get("held")),
         ),

@@ -38,7 +38,7 @@ def room(status: HostStatus, now: float, *, is_cpu: bool) -> Room:
     believed, and the limit alone holds then.
     """
     memory = status.memory
-    ceiling = memory.total if is_cpu else gpu_limit(memory)
+    ceiling = memory.total if is_cpu or status.has_gpu is False else gpu_limit(memory)
     lane = status.cpu if is_cpu else status.gpu
     asked, held = _left(memory.asked, lane, status), _left(memory.held, lane, status)
     known = [] if ceiling is None else [ceiling - max(asked, held)]

@@ -238,6 +238,7 @@ ROOMS: dict[str, tuple[Memory, dict[str, Any], int | None]] = {
     "cpu work has no such limit": (memory(free=60 * GIB), {"is_cpu": True}, 60),
     "limit not known": (memory(free=63 * GIB, limit=None), {}, 48),
     "small memory, limit not known": (memory(total=24 * GIB, free=None, limit=None), {}, 16),
+    "no GPU that could have a limit": (memory(free=60 * GIB), {"has_gpu": False}, 60),
     "nothing known": (Memory(), {}, None),
     "only what is free": (Memory(free=5 * GIB), {}, 5),
     "free not known": (memory(free=None), {}, 48),

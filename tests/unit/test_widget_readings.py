@@ -93,6 +93,14 @@ def test_a_recorded_mac_is_shown_as_it_is(mac):
     assert facts(shown)["Wait"] == "a free slot in about 4 min"
 
 
+def test_a_host_without_a_gpu_has_no_limit_of_one():
+    telemetry = Telemetry(memory=Memory(total_bytes=2**34, available_bytes=2**33))
+    without = device(telemetry, devices=["cpu"])["gauges"][1]["parts"]
+    assert [part["name"] for part in without] == ["ours", "others", "free"]
+    unknown = device(telemetry)["gauges"][1]["parts"]
+    assert [part["name"] for part in unknown] == ["ours", "others", "free", "GPU limit"]
+
+
 def test_power_is_that_of_the_machine_or_of_its_gpu_and_left_out_where_nobody_says_it():
     laptop, desktop = recorded("m1-max"), recorded("m2-ultra")
     watts = laptop.power.system_watts
