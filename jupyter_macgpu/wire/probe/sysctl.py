@@ -14,6 +14,7 @@ _SWAP = {
     for name in ("total", "used", "free")
 }
 _MODEL = re.compile(r"[A-Z][A-Za-z]{2,20}[0-9]{1,3},[0-9]{1,3}")
+_RESPONSE = re.compile(r"[0-9]{2}[A-Z][0-9]{6}[a-z]")
 _PRESSURE = {1: "normal", 2: "warn", 4: "critical"}
 #: Values of ``hw.cputype``; the high byte says 64 bits.
 _CPU_TYPES = {12: "arm64", 7: "x86_64"}
@@ -109,8 +110,13 @@ def _telemetry(values: dict[str, str]) -> Telemetry:
 
 
 def is_beta(build: str | None) -> bool | None:
-    """Return whether a build is a test version: these end in a small letter."""
-    return None if build is None else build[-1:].islower()
+    """Return whether a build is a test version: these end in a small letter.
+
+    So do security responses such as ``22E772610a``, which have one digit more.
+    """
+    if build is None:
+        return None
+    return build[-1:].islower() and _RESPONSE.fullmatch(build) is None
 
 
 def _memory(values: dict[str, str]) -> Memory:

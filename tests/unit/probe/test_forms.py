@@ -226,6 +226,23 @@ def test_kernels_of_guests_intel_and_linux() -> None:
     assert known("uname", "Linux 6.1.0-13-arm64 #1 SMP x aarch64")["machine"] == {"arch": "arm64"}
 
 
+@pytest.mark.parametrize(
+    ("build", "is_beta"),
+    [
+        ("25F80", False),
+        ("26B5091g", True),
+        ("20A4299v", True),
+        ("22E772610a", False),  # a security response, 13.3.1 (a), is no test version
+        ("25B771280a", False),
+        ("21A559", False),
+        ("", None),
+    ],
+)
+def test_a_test_version_is_told_by_its_build(build: str, is_beta: bool | None) -> None:
+    system = read("sw_vers", f"ProductVersion: 13.3.1\nBuildVersion: {build}\n").system
+    assert system.beta is is_beta
+
+
 def test_sysctl_whole() -> None:
     text = (
         "hw.model: Mac15,9\nhw.optional.arm64: 1\nkern.hv_vmm_present: 0\nkern.osversion: 25F80\n"
