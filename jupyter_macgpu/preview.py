@@ -39,7 +39,8 @@ def preview(cell: Cell, namespace: dict[str, Any], options: CellOptions, pool: P
         lines += table(rows_of(placement.ranking)).splitlines()
     there = placement.there.get(placement.host.name)
     known = f", of which {format_size(there)} are there from before" if there else ""
-    lines.append(f"would send {len(capture.names)} variables, {format_size(total)}{known}")
+    number = _count(len(capture.names), "variable")
+    lines.append(f"would send {number}, {format_size(total)}{known}")
     largest = sorted(capture.nbytes.items(), key=lambda item: -item[1])
     for name, size in largest[:_ROWS]:
         lines.append(f"  {name}: {type_name(type(namespace[name]))}, {format_size(size)}")
@@ -47,10 +48,14 @@ def preview(cell: Cell, namespace: dict[str, Any], options: CellOptions, pool: P
         lines.append(f"  and {len(largest) - _ROWS} more")
     if options.files:
         gathered = gather(options.files, yes=options.yes)
-        what = f"{len(gathered.files)} files there, {format_size(gathered.size)}"
+        what = f"{_count(len(gathered.files), 'file')} there, {format_size(gathered.size)}"
         lines.append(f"would put {what}, if they have changed")
     lines += [f"  note: {note}" for note in capture.notes]
     lacking = [name for name in inputs.free if not hasattr(builtins, name)]
     if lacking:
         lines.append(f"reads, but not here: {', '.join(lacking)}")
     return "\n".join(lines)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

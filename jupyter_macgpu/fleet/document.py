@@ -46,6 +46,8 @@ class Checker:
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             said = ", ".join(str(part) for part in (error.context, error.problem) if part)
+            if r"found character '\t'" in said:
+                said = "a tab stands where the line is indented; take blanks"
             self.note(mark.line + 1 if mark else 0, "", f"this is not YAML: {said}")
         except (YAMLError, ValueError) as error:
             # ValueError: a \U escape past the last character of Unicode.
@@ -113,7 +115,8 @@ class Checker:
             digits = node.value.isascii() and node.value.isdigit() and len(node.value) < 10
             if digits and low <= int(node.value) <= high:
                 return int(node.value)
-        self.note(line_of(node), key, f"this must be a whole number from {low} to {high}")
+        wanted = f"a whole number from {low} to {high}" if low < high else f"{low}"
+        self.note(line_of(node), key, f"this must be {wanted}")
         return None
 
     def _check_events(self, events: Iterable[Event]) -> None:

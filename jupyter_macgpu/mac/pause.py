@@ -36,7 +36,7 @@ class Pause:
         """Pause for so many seconds from now on, or return what is wrong with that."""
         number = type(seconds) in (int, float)
         if not number or not 0 < seconds <= LONGEST:  # type: ignore[operator]
-            return f"a pause lasts up to {LONGEST / 86400:g} days; say its seconds"
+            return f"a pause lasts up to {LONGEST / 86400:g} days"
         until = time.time() + float(seconds)  # type: ignore[arg-type]
         fresh = self._path.with_suffix(".new")
         try:

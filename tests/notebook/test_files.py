@@ -103,7 +103,7 @@ def test_a_cell_brings_its_files_and_says_only_what_was_sent(book):
     Path("input.txt").write_text("changed")
     assert "changed\n" in book.run(cell).error_is(None).text
     dry = book.run("%%macgpu --files input.txt --dry-run\n1").error_is(None)
-    assert "would put 1 files there, 7 B" in dry.text
+    assert "would put 1 file there, 7 B" in dry.text
 
 
 @pytest.mark.parametrize(

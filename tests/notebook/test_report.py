@@ -164,13 +164,13 @@ def test_what_was_there_from_before_is_in_the_report_and_in_the_bill(book):
     book.run("import numpy as np\nbig = np.arange(500_000)").error_is(None)
     cell = "total = int(big.sum())"
     bill = book.run(f"%%macgpu --dry-run\n{cell}").text
-    assert "would send 1 variables, 3.81 MiB\n" in bill
+    assert "would send 1 variable, 3.81 MiB\n" in bill
     book.run(f"%%macgpu\n{cell}").error_is(None)
     first = json.loads(book.run("%macgpu report --json").text)
     assert first["shipped_bytes"] == pytest.approx(4_000_000, rel=0.05)
     assert first["reused_bytes"] == 0
     bill = book.run(f"%%macgpu --dry-run\n{cell}").text
-    assert "would send 1 variables, 3.81 MiB, of which 3.81 MiB are there from before\n" in bill
+    assert "would send 1 variable, 3.81 MiB, of which 3.81 MiB are there from before\n" in bill
     book.run(f"%%macgpu\n{cell}").error_is(None)
     again = json.loads(book.run("%macgpu report --json").text)
     assert again["shipped_bytes"] < 5000
@@ -179,4 +179,4 @@ def test_what_was_there_from_before_is_in_the_report_and_in_the_bill(book):
     assert "there from before, not sent" in said
     book.run("big[1] = 7").error_is(None)
     bill = book.run(f"%%macgpu --dry-run\n{cell}").text
-    assert "would send 1 variables, 3.81 MiB\n" in bill
+    assert "would send 1 variable, 3.81 MiB\n" in bill

@@ -104,8 +104,8 @@ BAD_FILES = {
     "[]": [(1, "", "must be a mapping")],
     "version: 1": [(0, "hosts", "is missing")],
     "hosts: {a: {transport: local}}": [(0, "version", "write version: 1")],
-    "version: 2\nhosts: {a: {transport: local}}": [(1, "version", "from 1 to 1")],
-    "version: '1'\nhosts: {a: {transport: local}}": [(1, "version", "from 1 to 1")],
+    "version: 2\nhosts: {a: {transport: local}}": [(1, "version", "must be 1")],
+    "version: '1'\nhosts: {a: {transport: local}}": [(1, "version", "must be 1")],
     "version: 1\nhosts: {}": [(2, "hosts", "there is no host")],
     "version: 1\nhosts:\n": [(2, "hosts", "it is empty")],
     "version: 1\nhosts: [a]": [(2, "hosts", "not a list")],
@@ -170,6 +170,10 @@ BAD_FILES = {
     "x: &x [*x]": [(0, "hosts", ""), (0, "version", ""), (1, "x", "unknown key; the valid keys")],
     "version: 1\nhosts: {a: [": [(2, "", "this is not YAML")],
     "version: 1\n\thosts: x": [(2, "", "this is not YAML")],
+    "version: 1\nhosts:\n\ta: {}": [
+        (3, "", "a tab stands where the line is indented; take blanks")
+    ],
+    "version: 1\nhosts:\n  a: {}\n  \tb: {}": [(4, "", "a tab stands")],
     "a\n---\nb": [(2, "", "another document")],
     'version: "\\U00110000"': [(0, "", "this is not YAML")],
     "version: \x00": [(0, "", "this is not YAML")],
