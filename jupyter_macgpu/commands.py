@@ -188,9 +188,8 @@ def _attach(extension: Extension, command: Command) -> object:
 def _logs(extension: Extension, command: Command) -> None:
     known = runs.find_run(extension.pool, command.arguments[0])
     if command.json:
-        print(json.dumps(runs.recorded(known), indent=2))
-        return
-    runs.logs(known, extension.publisher(known.session.host))
+        return _answer(extension, command, runs.recorded(known), "")
+    return runs.logs(known, extension.publisher(known.session.host))
 
 
 def _cancel(extension: Extension, command: Command) -> None:
