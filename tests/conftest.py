@@ -81,7 +81,7 @@ def _await_lanes() -> None:
     """Wait for what a slow machine still opens: a channel that comes late starts a supervisor."""
     for thread in threading.enumerate():
         if thread.name == "macgpu-lane":
-            thread.join(30.0)
+            thread.join(60.0)
 
 
 def _descriptors() -> int:

@@ -105,7 +105,7 @@ class Home:
         ]
         ssh = shutil.which("ssh")
         assert ssh
-        return subprocess.run([ssh, *words], capture_output=True, text=True, timeout=30)
+        return subprocess.run([ssh, *words], capture_output=True, text=True, timeout=60)
 
     def _entry(self, sshd: Sshd) -> dict[str, Any]:
         return {

@@ -28,7 +28,7 @@ from tests.ssh_keys import ECDSA, ED25519, Keys, find
 from tests.ssh_keys import why_none as why_none
 
 #: Seconds in which a server answers on its port.
-_PATIENCE = 10.0
+_PATIENCE = 60.0
 #: OpenSSH drops its rights into this folder, and will not start without it.
 _EMPTY = Path("/run/sshd")
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-#: Seconds that a process may take to end.
-_PATIENCE = 5.0
+#: Seconds that a process may take to end, on a machine that does much else.
+_PATIENCE = 60.0
 
 
 def below(roots: Iterable[int]) -> set[int]:

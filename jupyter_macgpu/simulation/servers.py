@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 ADDRESS = "127.0.0.1"
 #: OpenSSH drops root's rights into this folder, and does not start without it.
 _EMPTY = Path("/run/sshd")
-#: Seconds in which a server answers and a first login is through.
-_PATIENCE = 10.0
+#: Seconds in which a server answers and a first login is through, on a machine that does much else.
+_PATIENCE = 60.0
 
 
 class NoServerError(Exception):

@@ -240,6 +240,6 @@ def test_the_printed_command_is_one_to_every_shell(shell: str, tmp_path: Path) -
     command = command.replace('\\"', '"').replace("\\\\", "\\")
     environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
     done = subprocess.run(
-        [shell, "-c", command], env=environment, capture_output=True, text=True, timeout=30
+        [shell, "-c", command], env=environment, capture_output=True, text=True, timeout=60
     )
     assert done.stdout == "opened\n", done.stderr

@@ -36,7 +36,7 @@ def hosts(capsys: pytest.CaptureFixture[str]) -> Callable[[], dict[str, tuple[st
 
 def until(hosts, wanted: str) -> None:
     """Wait for what a host looks at now and then: its policy."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60.0
     while hosts()["first"][0] != wanted:
         assert time.monotonic() < deadline
         time.sleep(0.1)

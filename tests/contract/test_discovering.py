@@ -34,7 +34,7 @@ def lan(network: Network) -> Iterator[Network]:
         assert process.stdout.readline() == b"ready\n"
         yield network
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=60.0)
 
 
 def test_machines_on_the_network_are_found_and_nobody_is_connected_to(lan: Network) -> None:

@@ -31,7 +31,7 @@ from tests.ssh_home import Home
 from tests.sshd import Servers
 
 MIB = 2**20
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 def hand_over(far: socket.socket) -> None:
@@ -188,7 +188,7 @@ def test_the_end_of_the_bytes_is_not_the_end_of_a_run(desk: Desk, state: Path) -
         desk.record.moved.clear()
     (supervisor,) = processes.found(state, "supervisor")
     supervisor.kill()
-    thread.join(timeout=30.0)
+    thread.join(timeout=60.0)
     assert done == ["ok"]
     assert any("reconnected" in notice for notice in desk.record.notices)
     shown = b"".join(desk.record.stream("stdout")).decode().split()

@@ -30,6 +30,8 @@ with open(place + "/oracle.lock", "w") as lock:
     with open(place + "/oracle.log", "a") as log:
         print({name!r}, file=log, flush=True)
     time.sleep({seconds})
+    while {gate!r} and not os.path.exists({gate!r}):
+        time.sleep(0.02)
 """
 
 
@@ -106,9 +108,9 @@ class Notebook:
         self._thread = threading.Thread(target=self._run, args=arguments, daemon=True)
         self._thread.start()
 
-    def section(self, seconds: float = 0.0, **options: Any) -> None:
-        """Begin a cell that has its host for itself for some time."""
-        self.begin(SECTION.format(name=self.name, seconds=seconds), **options)
+    def section(self, seconds: float = 0.0, gate: str = "", **options: Any) -> None:
+        """Begin a cell that has its host for itself for some time, and until a file is there."""
+        self.begin(SECTION.format(name=self.name, seconds=seconds, gate=gate), **options)
 
     def join(self, seconds: float = 120.0) -> None:
         """Wait for the cell's end.

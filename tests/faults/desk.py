@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from jupyter_macgpu.wire import messages as m
 
 #: Seconds after which a run that has not ended counts as hanging.
-WATCHDOG = 90.0
+WATCHDOG = 180.0
 
 
 def _same(source: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 #: Seconds that strace may take to attach and to let go.
-PATIENCE = 15.0
+PATIENCE = 60.0
 
 
 def usable() -> str:

@@ -62,7 +62,7 @@ class Login:
             )
 
         def closed() -> None:
-            process.wait(timeout=30)
+            process.wait(timeout=60.0)
 
         return SocketChannel(ours, self.name, closed)
 
@@ -164,7 +164,7 @@ class Release:
                 stdout=theirs,
                 env={**os.environ},
             )
-        return SocketChannel(ours, self.name, lambda: door.wait(timeout=30) and None)
+        return SocketChannel(ours, self.name, lambda: door.wait(timeout=60.0) and None)
 
     def close(self) -> None:
         """Do nothing. See `base.Transport`."""

@@ -124,5 +124,5 @@ def end_all(state: Path) -> None:
         for each in found(state):
             if each.role in roles:
                 each.kill()
-        left = wait_for_none(state, roles, 5.0)
+        left = wait_for_none(state, roles, 60.0)
         assert not left, f"still alive: {left}"

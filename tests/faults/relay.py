@@ -249,7 +249,7 @@ class Line:
         """Cut it and wait until nothing of it is left."""
         self.cut()
         for thread in self._threads:
-            thread.join(timeout=5.0)
+            thread.join(timeout=60.0)
 
     def _run(
         self,

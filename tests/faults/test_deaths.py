@@ -131,7 +131,7 @@ def test_a_worker_that_dies_between_cells_is_replaced(shell: Shell, state: Path)
     (worker,) = processes.found(state, "worker")
     assert worker.kill()
     # Until its parent has seen the death: before that a cell may still be given to it.
-    worker.process.wait(5.0)
+    worker.process.wait(60.0)
     assert shell.cell("mine.append(2)\nlen(mine)").result == 2
 
 

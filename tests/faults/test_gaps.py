@@ -41,7 +41,7 @@ while any(child.poll() is None for child in children):
 del children, write
 """
 
-pytestmark = pytest.mark.timeout(120 + 20 * KILLS)
+pytestmark = pytest.mark.timeout(300 + 20 * KILLS)
 
 
 def missing(pieces: list[bytes]) -> list[int]:

@@ -42,7 +42,7 @@ def fleet(
     planted = tmp_path / "python3"
     planted.write_text(PLANTED.format(folder=tmp_path, good=GOOD, fault=request.param))
     planted.chmod(0o755)
-    with SimulatedFleet(2, seed=7) as fleet:
+    with SimulatedFleet(2, seed=7, age=-86_400.0) as fleet:
         monkeypatch.setenv("MACGPU_FLEET", str(fleet.file))
         server = fleet["sim-m2-ultra"].server
         assert server is not None

@@ -37,9 +37,9 @@ LEVEL = int(os.environ.get("MACGPU_HARNESS", "60"))
 SEED = int(os.environ.get("MACGPU_SEED", "0")) or secrets.randbelow(10**6)
 ROLES = ("door", "supervisor", "worker")
 #: Seconds for which a supervisor that was killed is asked again.
-PATIENCE = 30.0
+PATIENCE = 60.0
 
-pytestmark = pytest.mark.timeout(120 + 8 * LEVEL)
+pytestmark = pytest.mark.timeout(300 + 8 * LEVEL)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -70,7 +70,7 @@ class Stage:
         assert self.endings["cancelled"] <= harmed["single"] + harmed["double"]
         assert not self.endings["error"]
         assert watchman.watch.answers
-        assert watchman.watch.slowest < 1.0, "the supervisor was deaf"
+        assert watchman.watch.slowest < invariants.DEAF, "the supervisor was deaf"
 
     def _one_cell(self) -> None:
         side, lines = self.state.parent / "executions", self.chance.randrange(300, 6000)

@@ -47,7 +47,7 @@ def supervisor(state: Path) -> psutil.Process:
 
 
 def until(so: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30.0
+    deadline = time.monotonic() + 60.0
     while not so():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -78,12 +78,12 @@ def test_f33_a_laptop_that_sleeps_finds_everything_when_it_wakes(
         kernel.run("%%macgpu\n1")
         request = kernel.begin(cell)
         while "20\n" not in kernel.reply.stdout:
-            kernel.listen(request, 30.0)
+            kernel.listen(request, 60.0)
         (laptop,) = [each.process for each in processes.found(state, "kernel")]
         laptop.suspend()
         time.sleep(ASLEEP)
         laptop.resume()
-        while not kernel.listen(request, 30.0):
+        while not kernel.listen(request, 60.0):
             pass
         assert kernel.reply.error == ""
         assert kernel.reply.stdout == "".join(f"{number}\n" for number in range(200))
@@ -141,7 +141,7 @@ def rebooted(state: Path, tmp_path: Path) -> None:
     """Kill everything at once, and start a supervisor that sees another boot of the machine."""
     for process in suspended(state):
         process.kill()
-    assert not processes.wait_for_none(state, {"supervisor", "worker", "door", "child"}, 10.0)
+    assert not processes.wait_for_none(state, {"supervisor", "worker", "door", "child"}, 60.0)
     other = tmp_path / "boot_id"
     other.write_text("5f0e1d2c-0000-4000-8000-000000000000\n")
     words = [sys.executable, "-m", "jupyter_macgpu.cli", "runs"]
@@ -208,7 +208,7 @@ def test_f38_a_state_folder_that_cannot_be_written_is_said(
         assert "Read-only" in str(told.error)
         assert str(folder) in str(told.error)
         roles = {"door", "supervisor", "worker", "child"}
-        assert processes.wait_for_none(folder / "state", roles, 15.0) == []
+        assert processes.wait_for_none(folder / "state", roles, 60.0) == []
         assert list(folder.iterdir()) == []
 
 
@@ -243,7 +243,7 @@ def test_f39_a_host_with_another_date_measures_as_any(
     clocked(state, FAKETIME=clock)
     assert "faketime" in supervisor(state).environ().get("LD_PRELOAD", "")
     desk = Desk()
-    told = desk.run(f"import time\nnotes.append(time.time())\n{PAUSE}\nprint('x')", timeout=20.0)
+    told = desk.run(f"import time\nnotes.append(time.time())\n{PAUSE}\nprint('x')", timeout=100.0)
     assert told.state == "ok", told
     away = abs(desk.namespace["notes"][0] - time.time())
     assert away > 80_000, "the clock over there is not another one"
@@ -265,6 +265,7 @@ def test_f39_the_date_is_set_back_in_mid_run(state: Path, tmp_path: Path) -> Non
     clocked(state, FAKETIME_TIMESTAMP_FILE=str(stamp), FAKETIME_NO_CACHE="1")
     desk = Desk()
     cell = f"for number in range(30):\n    print(number)\n    {PAUSE}"
+    begun = time.monotonic()
     thread, told = begin(desk, cell)
     until(lambda: len(desk.record.outputs) > 5)
     stamp.write_text("-3h")
@@ -273,7 +274,8 @@ def test_f39_the_date_is_set_back_in_mid_run(state: Path, tmp_path: Path) -> Non
     thread.join(60.0)
     assert told[0].state == "ok", (told[0].error, told[0].result)
     assert told[0].record.stream("stdout") == [b"".join(b"%d\n" % number for number in range(30))]
-    assert 0 <= desk.rows()[told[0].run]["age"] < 30
+    age = desk.rows()[told[0].run]["age"]
+    assert 0 <= age < 1 + time.monotonic() - begun
     invariants.nothing_left(state, desk)
 
 
@@ -322,7 +324,7 @@ def test_f42_nothing_of_ours_is_in_temporary_folders(
     until(lambda: len(desk.record.outputs) > 2)
     assert list(temporary.iterdir()) == []
     temporary.rmdir()
-    thread.join(30.0)
+    thread.join(60.0)
     assert told[0].state == "ok"
     invariants.nothing_lost(cell, told[0].record, whole=True)
 

@@ -51,7 +51,7 @@ def test_the_largest_run_is_stopped_while_pressure_is_critical(
     threads = [threading.Thread(target=work, args=(name,)) for name in cells]
     for thread in threads:
         thread.start()
-    deadline = time.monotonic() + 30.0
+    deadline = time.monotonic() + 60.0
     while not large.record.outputs or "started" not in small.record.states:
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -60,7 +60,7 @@ def test_the_largest_run_is_stopped_while_pressure_is_critical(
     level.write_text(SAID.format(level=1))
     assert threads[0].is_alive(), "the other run goes on"
     end.touch()
-    threads[0].join(30.0)
+    threads[0].join(60.0)
     assert told["small"].state == "ok"
     assert told["large"].state == "cancelled"
     assert told["large"].result is not None
@@ -73,5 +73,5 @@ def test_the_largest_run_is_stopped_while_pressure_is_critical(
     assert "held" not in large.namespace
     invariants.ended_once(told["large"], large.rows()[told["large"].run])
     small.close()
-    assert not processes.wait_for_none(state, {"child"}, 10.0)
+    assert not processes.wait_for_none(state, {"child"}, 60.0)
     invariants.nothing_left(state, large)

@@ -316,7 +316,7 @@ def _learns(watched: Monitor) -> None:
 def test_a_simulated_mac_that_sleeps_is_asleep_and_is_ready_when_it_wakes(
     state: Path, home: Home, brisk: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with SimulatedFleet(2, seed=7) as fleet:
+    with SimulatedFleet(2, seed=7, age=-86_400.0) as fleet:
         monkeypatch.setenv("MACGPU_FLEET", str(fleet.file))
         with watching(*load_fleet().hosts) as watched:
             # How it is lets it sleep: so its tools have to have spoken before.
@@ -351,6 +351,6 @@ def test_the_command_shows_the_fleet_until_it_is_interrupted(
         if '"host": "mini"' in line and '"state": "ready"' in line:
             break
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=60)
     assert process.returncode == 0, said
     assert "the fleet file was read again" in said

@@ -58,10 +58,12 @@ def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
 
 def test_notebooks_that_race_for_three_hosts_are_all_served_in_order(desks: Desks) -> None:
     notebooks = desks(RACERS, 3)
+    gate = notebooks[0].folder / "all are there"
     for notebook in notebooks:
-        notebook.section(0.3)
+        notebook.section(0.3, gate=str(gate))
         # The next one comes when this one has its place in all queues.
         assert notebook.record.waits.wait(60)
+    gate.touch()
     for notebook in notebooks:
         notebook.join()
         assert notebook.error is None
@@ -84,16 +86,18 @@ def test_a_cell_that_waits_goes_where_it_has_become_better(
     monkeypatch.setattr(placement, "AT_ONCE", 1)
     monkeypatch.setattr(swaps, "AT_ONCE", 1)
     long, short, waits = desks(3, 2)
-    long.section(60.0, on="host-1")
+    long.section(600.0, on="host-1")
     assert long.record.waits.wait(60)
     until(lambda: sections(long.folder, long.hosts)["host-1"])
-    short.section(6.0, on="host-2")
+    short.section(600.0, on="host-2")
     until(lambda: sections(long.folder, long.hosts)["host-2"])
     waits.pool.ask(waits.hosts)
     # So that it is the second one, whatever else this machine does; the next look mends it.
     waits.pool.statuses.slow(waits.hosts[1], 1.0)
     waits.section(0.1)
-    waits.join(50.0)
+    until(lambda: any(line.get("where") == "host-1" for line in waits.record.lines))
+    short.interrupts.count()
+    waits.join(60.0)
     assert waits.error is None
     assert waits.result is not None
     assert (waits.result.host, waits.result.state) == ("host-2", "ok")
@@ -107,12 +111,12 @@ def test_a_cell_that_waits_goes_where_it_has_become_better(
 def test_an_interrupt_leaves_all_queues_at_once(desks: Desks) -> None:
     first, second, third, fourth = desks(4, 2)
     for notebook in (first, second):
-        notebook.section(30.0)
+        notebook.section(600.0)
         assert notebook.record.waits.wait(60)
     third.section()
     until(lambda: third.record.lines and "," in third.record.lines[-1]["where"])
     third.interrupts.count()
-    third.join(20)
+    third.join(60.0)
     assert isinstance(third.error, RunCancelled)
     assert "interrupted" in str(third.error)
     assert "nothing was sent" in str(third.error)
@@ -127,10 +131,10 @@ def test_an_interrupt_leaves_all_queues_at_once(desks: Desks) -> None:
 def test_a_wait_that_is_too_long_ends_with_nothing_sent(desks: Desks) -> None:
     first, second, third = desks(3, 2)
     for notebook in (first, second):
-        notebook.section(30.0)
+        notebook.section(600.0)
         assert notebook.record.waits.wait(60)
     third.section(wait=1.0)
-    third.join(30)
+    third.join(60.0)
     assert isinstance(third.error, RunCancelled)
     assert "waited longer than 1 s" in str(third.error)
 
@@ -153,7 +157,7 @@ def test_two_names_of_one_machine_are_one_queue(desks: Desks, tmp_path: Path) ->
     first, second = desks(2, 2)
     (tmp_path / "host-2").rmdir()
     (tmp_path / "host-2").symlink_to("host-1")
-    first.section(30.0)
+    first.section(600.0)
     until(lambda: any(sections(tmp_path, first.hosts).values()))
     second.section()
     until(lambda: second.record.lines and second.pool.session(second.hosts[1]).link.open)
@@ -181,7 +185,7 @@ def test_a_waiting_cell_shows_one_line_that_is_updated(state: Path) -> None:
     try:
         for desk in (first, second):
             assert desk.run("1").state == "ok"
-        holding = threading.Thread(target=first.run, args=("import time; time.sleep(60)",))
+        holding = threading.Thread(target=first.run, args=("import time; time.sleep(150)",))
         holding.start()
         until(lambda: "started" in first.record.states)
         behind = threading.Thread(target=second.run, args=("2",))
@@ -189,7 +193,7 @@ def test_a_waiting_cell_shows_one_line_that_is_updated(state: Path) -> None:
         until(lambda: "queued" in second.record.states)
         with Kernel("third.ipynb") as kernel:
             request = kernel.begin("%%macgpu\n3")
-            until(lambda: kernel.listen(request, 60) or kernel.reply.texts[-1:])
+            until(lambda: kernel.listen(request, 60) or "slot" in str(kernel.reply.texts))
             rows = [row for row in looks.rows().values() if row["state"] == "queued"]
             assert [row["position"] for row in rows] == [0, 1]
             assert all(row["wait"] for row in rows)
@@ -230,7 +234,7 @@ notebook.join()
 def test_the_place_of_a_notebook_that_was_killed_goes_to_the_next(desks: Desks) -> None:
     first, second, third = desks(3, 2)
     for notebook in (first, second):
-        notebook.section(30.0)
+        notebook.section(600.0)
         assert notebook.record.waits.wait(60)
     names = [host.name for host in first.hosts]
     words = [sys.executable, "-c", VANISHING, str(first.folder), *names]
@@ -244,7 +248,7 @@ def test_the_place_of_a_notebook_that_was_killed_goes_to_the_next(desks: Desks) 
         finally:
             child.send_signal(signal.SIGKILL)
     # Its connections end with it: no heartbeat has to be missed.
-    until(lambda: third.record.lines[-1]["position"] == 0, 15.0)
+    until(lambda: third.record.lines[-1]["position"] == 0)
     first.interrupts.count()
     third.join()
     assert "vanishing" not in itertools.chain(*sections(first.folder, first.hosts).values())

@@ -33,7 +33,7 @@ RACES = int(os.environ.get("MACGPU_RACES", "40"))
 SEED = int(os.environ.get("MACGPU_SEED", "0")) or secrets.randbelow(10**6)
 SESSION = secrets.token_hex(16)
 
-pytestmark = pytest.mark.timeout(120 + 2 * RACES)
+pytestmark = pytest.mark.timeout(300 + 2 * RACES)
 
 
 def submission(source: str, run: str, session: str = SESSION) -> Submission:
@@ -83,7 +83,7 @@ def desk(state: Path) -> Iterator[Desk]:
 
 
 def until(so: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30.0
+    deadline = time.monotonic() + 60.0
     while not so():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -107,10 +107,10 @@ def test_f50_one_id_for_two_cells_is_refused(desk: Desk, tmp_path: Path) -> None
     run, side = secrets.token_hex(16), tmp_path / "side"
     first = Viewer(run, submission("1", run))
     first.start()
-    first.join(30.0)
+    first.join(60.0)
     second = Viewer(run, submission(f"open({str(side)!r}, 'w')", run))
     second.start()
-    second.join(30.0)
+    second.join(60.0)
     assert first.state == "ok"
     assert isinstance(second.error, RunRefused)
     assert "used before" in str(second.error)
@@ -134,7 +134,7 @@ def test_f46_the_newest_who_attached_drives_and_the_older_one_is_told(desk: Desk
     for viewer in (older, newer):
         viewer.interrupts.count()
     for viewer in (older, newer):
-        viewer.join(20.0)
+        viewer.join(60.0)
     assert older.state == newer.state == "cancelled"
     shown = newer.record.stream("stdout")[0]
     assert shown.startswith(b"begun\n")
@@ -155,7 +155,7 @@ def test_f47_a_cancel_that_races_with_the_end_leaves_one_end(desk: Desk) -> None
         until(lambda: "started" in desk.record.states or not desk.busy)
         time.sleep(pause + chance.uniform(-0.01, 0.01))
         desk.interrupts.count()
-        thread.join(30.0)
+        thread.join(60.0)
         again = Record()
         assert desk.attach(told[0].run, again).state == told[0].state
         invariants.ended_once(told[0], desk.rows()[told[0].run])
@@ -184,13 +184,13 @@ def test_f26_a_loop_in_c_that_ignores_an_interrupt_is_killed_by_the_second(
         watch.ping()
         time.sleep(0.05)
     assert thread.is_alive()
-    assert watch.slowest < 1.0
+    assert watch.slowest < invariants.DEAF
     watch.close()
     desk.interrupts.count()
-    thread.join(20.0)
+    thread.join(60.0)
     assert told[0].state == "cancelled"
     assert told[0].record.stream("stdout")[0] == b"so far\n"
-    worker.process.wait(10.0)
+    worker.process.wait(60.0)
     assert desk.run("1").state == "ok"
     invariants.nothing_left(state, desk)
 
@@ -202,7 +202,7 @@ def test_a_worker_that_does_not_end_is_killed_with_its_group(
     cell = (
         "import signal, subprocess\nfor number in (signal.SIGINT, signal.SIGTERM):\n"
         "    signal.signal(number, signal.SIG_IGN)\n"
-        "child = subprocess.Popen(['sh', '-c', 'trap \"\" INT TERM; sleep 61; true'])\n"
+        "child = subprocess.Popen(['sh', '-c', 'trap \"\" INT TERM; sleep 361; true'])\n"
         "print('so far')\ntime.sleep(100)"
     )
     told: list[Told] = []
@@ -215,8 +215,8 @@ def test_a_worker_that_does_not_end_is_killed_with_its_group(
     desk.interrupts.count()
     time.sleep(0.2)
     desk.interrupts.count()
-    thread.join(20.0)
+    thread.join(60.0)
     assert told[0].state == "cancelled"
-    assert not processes.wait_for_none(state, {"child"}, 5.0)
+    assert not processes.wait_for_none(state, {"child"}, 60.0)
     invariants.ended_once(told[0], desk.rows()[told[0].run])
     invariants.nothing_left(state, desk)

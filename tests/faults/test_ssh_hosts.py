@@ -220,7 +220,7 @@ def test_a_state_folder_that_others_may_write(servers: Servers, home: Home, stat
     tell(home, server, str(state), "0700")
     state.chmod(0o700)
     everybody = {"door", "supervisor", "worker", "child"}
-    assert processes.wait_for_none(state, everybody, 5.0) == []
+    assert processes.wait_for_none(state, everybody, 60.0) == []
 
 
 def test_f17_a_host_that_opens_no_channel(servers: Servers, home: Home) -> None:

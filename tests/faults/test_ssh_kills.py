@@ -27,7 +27,7 @@ BYTES = 50_000
 #: Seconds that recovering may take, beside those after which a silent line counts as dead.
 RECOVERY = 3.0
 
-pytestmark = pytest.mark.timeout(120 + 4 * LEVEL)
+pytestmark = pytest.mark.timeout(300 + 4 * LEVEL)
 
 
 def test_f05_f06_kills_of_the_line_while_cells_write(

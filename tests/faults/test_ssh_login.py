@@ -39,13 +39,13 @@ def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Start an agent of the test's own; `SSH_AUTH_SOCK` names it."""
     place = tmp_path / "agent"
     process = subprocess.Popen(["ssh-agent", "-D", "-a", str(place)], stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60.0
     while not place.exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     monkeypatch.setenv("SSH_AUTH_SOCK", str(place))
     yield place
     process.terminate()
-    process.wait(timeout=10)
+    process.wait(timeout=60.0)
 
 
 def desk_with(home: Home, sshd: Sshd, key: Path, ask: object) -> Desk:

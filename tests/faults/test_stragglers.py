@@ -44,7 +44,7 @@ def desk(state: Path) -> Iterator[Desk]:
 
 def sleepers(state: Path) -> list[psutil.Process]:
     """Return the processes that cells started; the cell did not wait until they were there."""
-    deadline = time.monotonic() + 10.0
+    deadline = time.monotonic() + 60.0
     while True:
         there = [each.process for each in processes.found(state, "child")]
         if found := [process for process in there if "301" in process.cmdline()]:
@@ -80,7 +80,7 @@ def test_what_a_cell_started_outlives_the_cell_and_not_the_worker(
     desk.close()
     desk = Desk(notebook="next.ipynb")
     desk.rows()
-    assert not processes.wait_for_none(state, {"child"}, 10.0)
+    assert not processes.wait_for_none(state, {"child"}, 60.0)
     assert orphans(desk.pool.session(desk.host).link) == []
     invariants.nothing_left(state, desk)
 
@@ -102,7 +102,7 @@ def test_who_deletes_the_folder_ends_all_that_was_kept_there(
     invariants.said_in_four_parts(told.error)
     assert "the folder in which its runs are kept was deleted" in str(told.error)
     assert "restarted" not in str(told.error)
-    assert not processes.wait_for_none(state, {"worker", "child"}, 20.0)
+    assert not processes.wait_for_none(state, {"worker", "child"}, 60.0)
     assert desk.run("x = 1").state == "ok"
     invariants.nothing_left(state, desk)
 
@@ -142,7 +142,7 @@ def test_a_supervisor_that_a_cell_starts_is_not_taken_for_its_child(
     try:
         assert told.state == "ok"
         desk.close()
-        assert not processes.wait_for_none(state, {"worker"}, 10.0)
+        assert not processes.wait_for_none(state, {"worker"}, 60.0)
         assert len(processes.found(other, "supervisor")) == 1
     finally:
         processes.end_all(other)

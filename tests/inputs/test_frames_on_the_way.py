@@ -23,7 +23,7 @@ from tests.unit.caller import Caller
 
 RUN = "0" * 32
 #: Seconds that a supervisor may take to hang up, on a busy machine.
-PATIENCE = 30.0
+PATIENCE = 60.0
 GREETING = PREAMBLE + codec.encode(m.Hello(role="client", client="c" * 8, notebook="n"))
 
 

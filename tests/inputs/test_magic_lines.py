@@ -171,7 +171,7 @@ SWEEPS = {
 }
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("sweep", SWEEPS)
 def test_d02_a_sweep_that_is_none(book: Notebook, sweep: str) -> None:
     refused(book, f"%%macgpu --sweep {sweep}\nx = 1", SWEEPS[sweep])
@@ -323,7 +323,7 @@ LONG = {
 }
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", LONG)
 def test_d06_a_hundred_kilobytes(book: Notebook, name: str) -> None:
     refused(book, f"%%macgpu {LONG[name]}\n1")

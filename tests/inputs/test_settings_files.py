@@ -51,7 +51,7 @@ FILES: dict[str, tuple[bytes, list[str]]] = {
 }
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", FILES)
 def test_d08_to_d10_a_fleet_file_is_refused_with_its_place(
     state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str

@@ -54,7 +54,7 @@ class Turns:
         """End the thread."""
         self._stopping = True
         self.run()
-        self._thread.join(10)
+        self._thread.join(60.0)
         assert not self._thread.is_alive()
 
     def _live(self, work: Callable[[], None]) -> None:

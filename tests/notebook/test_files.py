@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_macgpu import cli
+from jupyter_macgpu.link import Link
 from jupyter_macgpu.mac.records import folder_of
 from jupyter_macgpu.mac.store import Store, default_root
 from jupyter_macgpu.transport.local import LocalTransport
@@ -235,7 +236,7 @@ def test_an_upload_that_is_cut_at_any_byte_leaves_nothing(book, cut):
     told = connection.send(part) * (1 if cut < 900_000 else 2)
     channel.send(said + told[:cut])
     beside = folder(book).parent
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60.0
     while not halves(beside, folder(book).name) and time.monotonic() < until:
         time.sleep(0.01)
     assert halves(beside, folder(book).name)
@@ -246,18 +247,28 @@ def test_an_upload_that_is_cut_at_any_byte_leaves_nothing(book, cut):
     assert not (folder(book) / "cut.bin").exists()
 
 
-def test_an_interrupt_ends_an_upload_and_the_next_one_is_whole(book):
+def test_an_interrupt_ends_an_upload_and_the_next_one_is_whole(book, monkeypatch):
     book.run("%%macgpu\n1").error_is(None)
+    interrupted, say = threading.Event(), Link.say
+
+    def say_and_wait(link: Link, message: m.Message) -> None:
+        """Send no second part before the interrupt has come, however slow the watcher is."""
+        say(link, message)
+        if isinstance(message, m.Part):
+            assert interrupted.wait(60.0)
+
+    monkeypatch.setattr(Link, "say", say_and_wait)
     size = 80_000_000
     with Path("stopped.bin").open("wb") as file:
         file.truncate(size)
     beside, name = folder(book).parent, folder(book).name
 
     def interrupt() -> None:
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60.0
         while not halves(beside, name) and time.monotonic() < until:
             time.sleep(0.001)
         os.kill(os.getpid(), signal.SIGINT)
+        interrupted.set()
 
     watcher = threading.Thread(target=interrupt)
     watcher.start()

@@ -30,7 +30,7 @@ def test_the_cell_returns_at_once_and_the_next_one_does_not_wait_for_it(book, tm
     with pytest.raises(TimeoutError):
         run.result(timeout=0.1)
     gate.touch()
-    assert run.result(timeout=30) == 7
+    assert run.result(timeout=60) == 7
     assert run.done()
 
 
@@ -44,7 +44,7 @@ def test_a_run_says_what_it_is_now(book, tmp_path):
     assert "shown" in repr(run)
     assert "done" not in repr(run)
     gate.touch()
-    assert run.wait(30)
+    assert run.wait(60.0)
     assert "done" in repr(run)
     assert "done" in run._repr_html_()
     assert "&lt;run" in run._repr_html_()
@@ -67,7 +67,7 @@ def test_variables_come_when_they_are_bound_and_not_before(book):
 def test_what_the_notebook_changed_since_is_named(book):
     book.run("rows, same, made = [0], [0], 'old'").error_is(None)
     run = job(book, "rows.append(1)\nsame.append(1)\nmade = 'new'")
-    assert run.wait(30)
+    assert run.wait(60.0)
     book.run("rows.append('here')\nmade = 'here'").error_is(None)
     book.names["it"] = run
     said = book.run("it.bind()").error_is(None).text
@@ -89,7 +89,7 @@ def test_outputs_are_there_while_it_runs_and_after(book, tmp_path):
         pass
     assert run.outputs == [{"output_type": "stream", "name": "stdout", "text": "first\n"}]
     gate.touch()
-    assert run.wait(30)
+    assert run.wait(60.0)
     kinds = [(each["output_type"], each.get("name")) for each in run.outputs]
     assert kinds == [("stream", "stdout"), ("stream", "stderr"), ("execute_result", None)]
     assert run.outputs[-1]["data"]["text/plain"] == "'value'"
@@ -117,7 +117,7 @@ def test_it_is_stopped_and_says_so(book):
     while not run.outputs:
         pass
     run.cancel()
-    assert run.wait(30)
+    assert run.wait(60.0)
     assert run.state == "cancelled"
     with pytest.raises(KeyboardInterrupt):
         run.result()
@@ -134,7 +134,7 @@ def test_it_can_be_ended_with_its_worker(book):
     while not run.outputs:
         pass
     run.cancel(kill=True)
-    assert run.wait(30)
+    assert run.wait(60.0)
     assert run.state == "cancelled"
 
 
@@ -218,5 +218,5 @@ def test_what_cannot_travel_is_used_in_the_worker_that_has_it(book):
 
 def test_a_limit_of_time_counts_what_it_runs(book):
     run = job(book, "import time\ntime.sleep(60)", "--timeout 500ms")
-    assert run.wait(30)
+    assert run.wait(60.0)
     assert run.state == "cancelled"

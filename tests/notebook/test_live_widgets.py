@@ -19,7 +19,7 @@ IMPATIENT = "from jupyter_macgpu.widgets import viewers\nviewers.SILENT = 1.5"
 
 @pytest.fixture(scope="module")
 def macs(own_state) -> Iterator[SimulatedFleet]:
-    with SimulatedFleet(2, over_ssh=False) as fleet:
+    with SimulatedFleet(2, age=-86_400.0, over_ssh=False) as fleet:
         yield fleet
 
 
@@ -73,7 +73,7 @@ def done(data: dict, number: int) -> bool:
     return content.get("kind") == "done" and content["number"] == number
 
 
-def until(front: FrontEnd, wanted, seconds: float = 30) -> None:
+def until(front: FrontEnd, wanted, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not wanted():
         assert time.monotonic() < deadline

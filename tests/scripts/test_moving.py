@@ -61,7 +61,7 @@ def test_what_has_started_stays(book: Notebook, tmp_path: Path) -> None:
     ran = book.run("%macgpu move blocker b").error_is(RunRefused)
     assert "what has begun is not moved" in ran.text
     gate.touch()
-    assert run.wait(30)
+    assert run.wait(60.0)
     assert (run.state, run.host) == ("ok", "a")
 
 
@@ -126,7 +126,7 @@ def test_a_copy_never_begins_if_the_run_began_where_it_was(book: Notebook, tmp_p
     run = job(book, f"open({str(side)!r}, 'a').write('x')", "--on a --as goes")
     _, moved = parked_on_b(book, run.run)
     gate.touch()
-    assert run.wait(30)
+    assert run.wait(60.0)
     book.run(f"%macgpu move {moved.run[:12]}").error_is(RunRefused)
     assert find_run(pool(book), moved.run).row["state"] == "cancelled"
     assert side.read_text() == "x"

@@ -102,7 +102,7 @@ class PipedRunner:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.close()
-        self.process.wait(10)
+        self.process.wait(60.0)
         self.process.stdout.close()
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:

@@ -27,10 +27,10 @@ def all_answered(listener: Listener) -> bool:
     return len(rows) == HOSTS and all(row["memory"]["total"] for row in rows)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 def test_a_server_ends_though_most_of_its_macs_hang(tmp_path: Path) -> None:
     with (
-        SimulatedFleet(HOSTS, seed=3, over_ssh=False) as fleet,
+        SimulatedFleet(HOSTS, seed=3, age=-86_400.0, over_ssh=False) as fleet,
         running(tmp_path, environment={"MACGPU_FLEET": str(fleet.file)}) as server,
     ):
         with server.stream() as listener:
@@ -49,7 +49,7 @@ def test_a_server_ends_though_most_of_its_macs_hang(tmp_path: Path) -> None:
             server.process.terminate()
             assert server.process.wait(BOUND) == 0
         for thread in asked:
-            thread.join(10.0)
+            thread.join(60.0)
             assert not thread.is_alive()
         assert not processes.named(doors, DOOR)
         assert "did not answer" in server.log.read_text()

@@ -21,7 +21,7 @@ TOOLS = ("env", "sh", "uname")
 
 pytestmark = [
     pytest.mark.skipif(not BUILT.exists(), reason="make labextension builds the browser's half"),
-    pytest.mark.timeout(900 if FRESH else 120),
+    pytest.mark.timeout(900 if FRESH else 300),
 ]
 
 

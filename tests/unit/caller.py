@@ -14,7 +14,7 @@ from jupyter_macgpu.wire import messages as m
 from jupyter_macgpu.wire.values.capture import capture
 
 #: Seconds that anything here may take before the test fails.
-PATIENCE = 40.0
+PATIENCE = 60.0
 
 M = TypeVar("M", bound=m.Message)
 

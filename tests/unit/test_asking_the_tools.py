@@ -81,7 +81,7 @@ class Loop:
 
     def settle(self) -> None:
         """Let a round that is under way come to its end, in no time."""
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60.0
         probe = self.condition._probe
         while probe.asking or probe.ending:
             assert time.monotonic() < until
@@ -270,7 +270,7 @@ class Ask:
         self.probe.tick()
 
     def until(self, happened: Callable[[], object]) -> None:
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60.0
         while not happened():
             assert time.monotonic() < until
             self.turn()

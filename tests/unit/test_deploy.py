@@ -122,7 +122,7 @@ def _door(shell: str, said: str, state: Path) -> str:
         capture_output=True,
         env=environment,
         check=False,
-        timeout=30,
+        timeout=60,
     )
     assert not done.stderr, done.stderr
     return done.stdout.decode()
@@ -514,6 +514,6 @@ def test_the_door_is_the_same_program_as_a_file(shell: str, tmp_path: Path) -> N
         (b"put aa bb /no/python\n", b"\0macgpu-error bad-python /no/python\n"),
         (b"put aa bb -\n2\n\n\n", b""),
     ):
-        ran = subprocess.run(words, input=line, env=environment, capture_output=True, timeout=30)
+        ran = subprocess.run(words, input=line, env=environment, capture_output=True, timeout=60)
         assert ran.stdout.startswith(answer), ran
         assert ran.stderr == b""

@@ -185,7 +185,7 @@ def test_hosts_have_different_names_however_many_there_are():
 
 def run(*words, handed=""):
     program = [sys.executable, "-m", "jupyter_macgpu.simulation.probe", *words]
-    return subprocess.run(program, input=handed, capture_output=True, text=True, timeout=30)
+    return subprocess.run(program, input=handed, capture_output=True, text=True, timeout=60)
 
 
 def test_the_program_marks_its_sections_as_the_script_that_it_stands_in_for():

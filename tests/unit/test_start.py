@@ -20,7 +20,7 @@ from tests.faults import processes
 
 PACKAGE = str(Path(__file__).parents[2])
 #: Seconds that anything here may take before the test fails.
-PATIENCE = 20.0
+PATIENCE = 60.0
 #: What is started: it tells how it finds itself, and stays.
 CHILD = """
 import json, os, resource, sys, time

@@ -143,7 +143,7 @@ REPEATED = (
 
 
 # A pattern that tries each place again takes hours here, not a second.
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("repeated", REPEATED, ids=repr)
 def test_no_text_takes_for_ever(repeated: str) -> None:
     text = repeated * (200_000 // len(repeated))
