@@ -17,11 +17,11 @@ from __future__ import annotations
 
 import math
 import re
-import sys
-import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from .entered import array, held, is_elements, is_equal_alone
 
 #: Largest differences, by Rule 1, that rounding explains. PyTorch compares its own operations on
 #: MPS with those on the CPU by these (``test/test_mps.py``, ``_compute_tolerances``: 1e-4 for
@@ -33,9 +33,6 @@ TOLERANCE = 1e-4
 _PIECE = 1 << 18
 #: Values in values, and values in all, after which no more are looked for.
 _DEPTH, _MOST = 30, 100_000
-#: Values that are compared as they are.
-_EXACT = (str, bytes, bool, int, type(None))
-_CODE = (type, types.ModuleType)
 _DEVICE = re.compile(r"(cpu|gpu|mps|cuda)(:\d+)?")
 
 
@@ -105,30 +102,57 @@ class Comparison:
         if depth > _DEPTH or self.compared >= _MOST:
             self.left_out.append(f"{path} and more")
             return
-        held = _held(ours), _held(reference)
-        if held[0] is not None and held[1] is not None:
-            self._add_held(path, (ours, reference), held[0], held[1], depth)
-            return
-        arrays = _array(ours), _array(reference)
+        try:
+            self._add(path, ours, reference, depth)
+        except Exception as error:  # whatever a value's own code raises
+            why = f"{type(ours).__name__}: {type(error).__name__}: {_short(error, str)}"
+            self.left_out.append(f"{path} ({why})")
+
+    def _add(self, path: str, ours: object, reference: object, depth: int) -> None:
+        arrays = array(ours), array(reference)
         if arrays[0] is not None and arrays[1] is not None:
             self.compared += 1
             self._note(path, compare_arrays(*arrays[0], *arrays[1], self.tolerance))
             self._add_gradients(path, ours, reference, depth)
+            return
+        inside = held(ours), held(reference)
+        if inside[0] is not None and inside[1] is not None:
+            self._add_held(path, (ours, reference), inside[0], inside[1], depth)
+        elif is_elements(ours) and is_elements(reference):
+            self._add_elements(path, ours, reference, depth)
         elif _is_floating(ours, reference):
             self.compared += 1
             self._note(path, compare_numbers(ours, reference, self.tolerance))
         elif _name_devices(ours, reference):
             return
-        elif isinstance(ours, _EXACT) and isinstance(reference, _EXACT):
+        elif is_equal_alone(ours) and is_equal_alone(reference):
             self.compared += 1
-            if ours != reference:
+            # What stands for a missing date equals nothing, not even itself.
+            if ours is not reference and ours != reference:
                 self._differs(path, f"{_short(ours)}, and {_short(reference)} on the CPU")
         elif type(ours) is not type(reference):
             self.compared += 1
             names = type(ours).__name__, type(reference).__name__
             self._differs(path, f"type {names[0]}, and {names[1]} on the CPU")
-        else:
+        elif ours is not reference:
             self.left_out.append(f"{path} ({type(ours).__name__})")
+
+    def _add_elements(self, path: str, ours: Any, reference: Any, depth: int) -> None:
+        """Compare arrays of objects: one value with one difference, as any other array."""
+        if ours.shape != reference.shape:
+            self.compared += 1
+            self._differs(path, f"shape {ours.shape}, and {reference.shape} on the CPU")
+            return
+        inside = Comparison(self.tolerance)
+        pairs = zip(ours.reshape(-1).tolist(), reference.reshape(-1).tolist(), strict=True)
+        for place, (each, its) in enumerate(pairs):
+            inside.add(_index(place, ours.shape), each, its, depth + 1)
+            if inside.compared >= _MOST:
+                inside.left_out.append(f"{_index(place + 1, ours.shape)} and more")
+                break
+        self.compared += bool(inside.compared) or not ours.size
+        self._note(path, inside.worst)
+        self.left_out += [path + each for each in inside.left_out[:1]]
 
     def _add_held(
         self,
@@ -188,6 +212,10 @@ def compare_arrays(
     if ours.shape != reference.shape:
         text = f"shape {ours.shape}, and {reference.shape} on the CPU"
         return Difference(path="", text=text, amount=math.inf, allowed=0.0)
+    kinds = {ours.dtype.kind, reference.dtype.kind}
+    if len(kinds) > 1 and not kinds <= set("biufc"):
+        text = f"elements of {our_type}, and of {its_type} on the CPU"
+        return Difference(path="", text=text, amount=math.inf, allowed=0.0)
     if ours.dtype.kind not in "fc" and reference.dtype.kind not in "fc":
         return _compare_exactly(ours, reference)
     allowed = tolerance
@@ -211,7 +239,11 @@ def compare_numbers(ours: Any, reference: Any, tolerance: float | None) -> Diffe
 
 
 def _compare_exactly(ours: Any, reference: Any) -> Difference | None:
+    import numpy as np
+
     differ = (ours != reference).reshape(-1)
+    if ours.dtype.kind in "mM":  # a missing date equals nothing, not even itself
+        differ &= ~(np.isnat(ours) & np.isnat(reference)).reshape(-1)
     many = int(differ.sum())
     if not many:
         return None
@@ -263,77 +295,6 @@ def _scale(reference: Any, wide: Any) -> float:
     return total / many if total else 1.0
 
 
-def _held(value: object) -> Mapping[str, object] | None:
-    """Return what a value holds, by the step that leads there; None if it is no such value."""
-    if isinstance(value, dict):
-        return {f"[{_key(key, n)}]": item for n, (key, item) in enumerate(value.items())}
-    if isinstance(value, (list, tuple)):
-        return {f"[{index}]": item for index, item in enumerate(value)}
-    if isinstance(value, (set, frozenset)):
-        return {f"[{each}]": None for each in sorted(map(repr, value))}
-    if (state := _state(value)) is not None:
-        return {f".{name}": item for name, item in state.items()}
-    frame = sys.modules.get("pandas")
-    if frame is not None and isinstance(value, frame.DataFrame):
-        columns: Any = value.items()
-        whole = {f"[{_key(name, n)}]": each.to_numpy() for n, (name, each) in enumerate(columns)}
-        return {**whole, ".index": value.index.to_numpy()}
-    if _array(value) is not None or isinstance(value, (*_CODE, *_EXACT)) or callable(value):
-        return None
-    attributes = getattr(value, "__dict__", None)
-    if isinstance(attributes, dict) and type(value).__module__.partition(".")[0] not in _OPAQUE:
-        return {f".{name}": item for name, item in attributes.items()}
-    return None
-
-
-#: Packages whose objects are pictures, files and the like: what they hold says nothing.
-_OPAQUE = {"matplotlib", "PIL", "IPython", "ipywidgets", "jupyter_macgpu", "threading", "logging"}
-
-
-def _state(value: object) -> dict[str, object] | None:
-    """Return the tensors of a model of PyTorch, or what an optimizer keeps; else None."""
-    torch = sys.modules.get("torch")
-    if torch is None:
-        return None
-    if isinstance(value, torch.nn.Module):
-        leaves = value.named_parameters()
-        gradients = {f"{name}.grad": leaf.grad for name, leaf in leaves if leaf.grad is not None}
-        return {**value.state_dict(), **gradients}
-    if isinstance(value, torch.optim.Optimizer):
-        return {"state_dict()": value.state_dict()}
-    return None
-
-
-def _array(value: object) -> tuple[Any, str] | None:
-    """Return a value as an array of numpy, and what its elements were; None if it is none."""
-    if (numpy := sys.modules.get("numpy")) is None:
-        return None
-    if isinstance(value, (numpy.ndarray, numpy.generic)) and not isinstance(value, float):
-        array = numpy.asarray(value)
-        return None if array.dtype.kind in "OV" else (array, str(array.dtype))
-    torch, mlx, pandas = map(sys.modules.get, ("torch", "mlx.core", "pandas"))
-    if torch is not None and isinstance(value, torch.Tensor):
-        return _of_torch(torch, value), str(value.dtype).removeprefix("torch.")
-    if mlx is not None and isinstance(value, mlx.array):
-        narrow = value.dtype == mlx.bfloat16
-        name = str(value.dtype).removeprefix("mlx.core.")
-        return numpy.array(value.astype(mlx.float32) if narrow else value), name
-    if pandas is not None and isinstance(value, (pandas.Series, pandas.Index)):
-        return _array(value.to_numpy())
-    return None
-
-
-def _of_torch(torch: Any, tensor: Any) -> Any:
-    plain = tensor.detach().cpu()
-    if plain.is_quantized:
-        plain = plain.dequantize()
-    if plain.layout != torch.strided:
-        plain = plain.to_dense()
-    if plain.is_floating_point() and plain.dtype not in (torch.float64, torch.float16):
-        plain = plain.float()
-    return plain.resolve_conj().resolve_neg().numpy()
-
-
 def _index(flat: int, shape: Any) -> str:
     if not shape:
         return ""
@@ -355,13 +316,8 @@ def _name_devices(ours: object, reference: object) -> bool:
     return all(isinstance(each, str) and _DEVICE.fullmatch(each) for each in both)
 
 
-def _key(key: object, number: int) -> str:
-    plain = isinstance(key, (str, bytes, int, float, tuple, frozenset, type(None)))
-    return repr(key) if plain else f"{type(key).__name__} {number}"
-
-
-def _short(value: object) -> str:
-    text = repr(value)
+def _short(value: object, words: Callable[[object], str] = repr) -> str:
+    text = words(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import collections
+import copy
+import dataclasses
 import math
+from decimal import Decimal
 
 import mlx.core as mx
 import numpy as np
@@ -186,3 +190,60 @@ def test_the_worst_is_what_exceeds_its_own_tolerance_most():
     assert found.worst is not None
     assert found.worst.path == "single[0]"
     assert [each.path for each in found.beyond] == ["single[0]"]
+
+
+DATES = pd.to_datetime(["2020-01-01", None])
+SLOTTED = dataclasses.make_dataclass("Slotted", ["size"], slots=True)
+#: By what they are: a value, and one that is another.
+TOLD_APART = {
+    "a column of texts": [pd.DataFrame({"a": [x, "y"]}) for x in "xz"],
+    "the second of two columns of one name": [
+        pd.DataFrame([[x, 2]], columns=["a", "a"]) for x in (1, 9)
+    ],
+    "whole numbers, one missing": [pd.Series([x, None], dtype="Int64") for x in (1, 2)],
+    "categories": [pd.Categorical(["a", x], categories=["a", "b"]) for x in "ab"],
+    "a column of categories": [
+        pd.DataFrame({"a": pd.Categorical(["a", x], categories=["a", "b"])}) for x in "ab"
+    ],
+    "an index": [pd.Series([1.0, 2.0], index=["a", x]) for x in "bc"],
+    "an index of two levels": [pd.MultiIndex.from_product([[1], [2, x]]) for x in (3, 4)],
+    "times of a zone": [pd.Series(DATES.tz_localize(zone)) for zone in ("UTC", "Asia/Tokyo")],
+    "periods": [pd.period_range(year, periods=2, freq="M") for year in ("2020", "2021")],
+    "one time": [pd.Timestamp(year) for year in ("2020", "2021")],
+    "dates": [DATES, DATES[::-1]],
+    "records": [np.array([(1, x)], dtype=[("a", "i4"), ("b", "f4")]) for x in (1.0, 2.0)],
+    "objects in an array": [np.array(["a", x, None], dtype=object) for x in (1, 2)],
+    "arrays in an array": [np.array([np.ones(2) * x, None], dtype=object) for x in (1, 2)],
+    "a mask": [np.ma.array([1, 2], mask=[0, x]) for x in (0, 1)],
+    "exact numbers": [Decimal("1.1"), Decimal("1.2")],
+    "what was text": [np.array(["1"]), np.array([1.0])],
+    "attributes without a dict": [SLOTTED(1), SLOTTED(2)],
+    "a queue": [collections.deque([1]), collections.deque([2])],
+}
+
+
+@pytest.mark.parametrize("kind", TOLD_APART)
+def test_values_of_every_kind_are_told_apart_and_equal_ones_are_not(kind):
+    ours, reference = TOLD_APART[kind]
+    found = compared(ours, reference)
+    assert found.beyond
+    assert found.left_out == []
+    same = compared(copy.deepcopy(ours), ours)
+    assert (same.differences, same.left_out) == ([], [])
+    assert same.compared
+
+
+class Refuses:
+    @property
+    def __dict__(self):
+        raise ValueError("not today")
+
+
+def test_one_value_that_cannot_be_asked_costs_no_other_its_comparison():
+    ours, reference = [np.array([1.0, Refuses()], dtype=object), Refuses(), 1.0], [2.0] * 3
+    reference[0] = np.array([2.0, Refuses()], dtype=object)
+    reference[1] = Refuses()
+    found = compared(ours, reference)
+    assert [each.path for each in found.beyond] == ["x[0][0]", "x[2]"]
+    refused = "(Refuses: ValueError: not today)"
+    assert found.left_out == [f"x[0][1] {refused}", f"x[1] {refused}"]
