@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from . import pages
 from .asking import chosen_host, device_of, last_seen
 from .live import LiveWidget, read_parts
-from .readings import Inside
+from .readings import Inside, gone
 from .recent import Recent
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ class DeviceWidget(LiveWidget):
         return self.host
 
     def _show(self, pool: Pool, seen: Sequence[Seen], inside: Inside) -> None:
+        if not seen:
+            self._fill(gone(self.snapshot), self.history)
         for each in seen:
             snapshot = device_of(pool, each, inside)
             self._fill(snapshot, self._recent.after(pool, seen).get(self.host, {}))

@@ -92,6 +92,20 @@ def device(
     }
 
 
+def gone(shown: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is shown of a host that the fleet file names no more: what it was built with."""
+    return {
+        **shown,
+        "state": "gone",
+        "reason": "the fleet file does not name it any more; nothing here is new",
+        "heard": "not asked any more",
+        "chosen": False,
+        "cells": [],
+        "values": None,
+        "note": "",
+    }
+
+
 def row(seen: Seen, telemetry: Telemetry, *, chosen: bool = False) -> dict[str, Any]:
     """Return a host's line among others; ``sort`` holds numbers to sort by, null for unknown."""
     status, telemetry = _believed(seen, telemetry)

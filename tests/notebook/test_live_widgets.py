@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+import yaml
 
 from jupyter_macgpu.simulation.fleet import SimulatedFleet
 from tests.notebook.widgets.front_end import FrontEnd, front_end
@@ -118,6 +119,25 @@ def test_a_view_that_ends_without_a_word_is_missed_but_not_while_the_kernel_is_i
     front.run("import time\ntime.sleep(4)")
     assert value(front, "device.is_live")
     until(front, lambda: not value(front, "device.is_live") if not time.sleep(3) else None)
+
+
+def test_a_host_that_leaves_the_fleet_file_is_said_to_be_gone_and_comes_back(front, macs):
+    text = macs.file.read_text()
+    without = yaml.safe_load(text)
+    del without["hosts"]["sim-m4"]
+    front.run(DEVICE)
+    look(front)
+    heard_of(front)
+    try:
+        macs.file.write_text(yaml.safe_dump(without))
+        until(front, lambda: value(front, "device.snapshot['state']") == "gone")
+        snapshot = value(front, "device.snapshot")
+        assert "does not name it any more" in snapshot["reason"]
+        assert "Apple M4" in snapshot["about"]
+        assert not snapshot["chosen"]
+    finally:
+        macs.file.write_text(text)
+    until(front, lambda: value(front, "device.snapshot['state']") == "ready")
 
 
 def test_a_host_that_is_chosen_by_a_button_runs_the_next_cells(front):

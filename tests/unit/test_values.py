@@ -8,6 +8,9 @@ import sys
 import threading
 import tracemalloc
 import types
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -178,14 +181,28 @@ def test_a_value_that_cannot_be_pickled_stays_and_the_others_come() -> None:
     assert pair.home["ok"] is True
 
 
-def test_a_handle_says_the_two_ways_out() -> None:
+def used(value: Any) -> Iterator[Callable[[], object]]:
+    """Return ways to use a value."""
+    yield from (partial(use, value) for use in (len, iter, bool, lambda x: x + 1))
+    yield from (partial(use, value) for use in (lambda x: x.shape, lambda x: x[0]))
+    yield partial(setattr, value, "shape", 1)
+    yield partial(delattr, value, "shape")
+
+
+def test_a_handle_says_the_ways_out_that_there_are() -> None:
     pair = Pair()
     pair.cell("import threading\nlock = threading.Lock()")
     lock = pair.home["lock"]
     assert "studio-1" in repr(lock)
-    for use in (len, iter, bool, lambda x: x + 1, lambda x: x.acquire, lambda x: x[0]):
+    for use in used(lock):
+        with pytest.raises(RemoteValueError, match=r"%%macgpu") as caught:
+            use()
+        # It can never be brought.
+        assert "fetch" not in str(caught.value)
+    large = RemoteValue(replace(lock.info, reason="larger than 1 KiB"))
+    for use in used(large):
         with pytest.raises(RemoteValueError, match=r"fetch.*%%macgpu"):
-            use(lock)
+            use()
 
 
 def test_a_type_that_is_missing_here_leaves_a_handle_and_the_rest(

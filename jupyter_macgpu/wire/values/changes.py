@@ -15,7 +15,7 @@ from .opaque import CannotUpdate
 from .parts import BUILT_ON
 from .paths import path_to, reaches
 from .refusals import Unshippable
-from .remote import RemoteInfo, RemoteValue, describe, format_size
+from .remote import UNPICKLED, RemoteInfo, RemoteValue, describe, format_size
 from .snapshot import Difference, Snapshot, without
 
 #: Bytes that come back without being asked for. Fixed, so that the type of a variable
@@ -187,11 +187,11 @@ class Collector:
     def _failed(self, _entry: tuple[object, ...], name: str, obj: object, exc: Exception) -> None:
         kind, _, why = explain(name, obj, exc)
         if name:
-            self._keep_here(obj, name, f"cannot be pickled: {why}")
+            self._keep_here(obj, name, f"{UNPICKLED}: {why}")
         elif isinstance(exc, Unshippable):
             # It hangs in an object of the notebook, which keeps its identity: only the
             # leaf becomes a handle.
-            self._keep_here(exc.obj, self._name_of(exc.obj), f"cannot be pickled: {why}")
+            self._keep_here(exc.obj, self._name_of(exc.obj), f"{UNPICKLED}: {why}")
         else:
             self._updates = self._updates.without(obj)
             self._notes[f"a change of {self._name_of(obj)} stays here: {kind}: {why}"] = None

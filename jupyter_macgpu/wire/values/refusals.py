@@ -34,7 +34,7 @@ _BY_NAME = {
     ("concurrent.futures._base", "Future"): "a future belongs to this process",
     ("queue", "Queue"): "a queue is shared by the threads of this process",
     ("_queue", "SimpleQueue"): "a queue is shared by the threads of this process",
-    ("ipywidgets.widgets.widget", "Widget"): "a widget is one with its comm in this process",
+    ("ipywidgets.widgets.widget", "Widget"): "a widget lives in the process that made it",
     ("comm.base_comm", "BaseComm"): "a comm belongs to this process",
     ("tempfile", "_TemporaryFileWrapper"): "an open file belongs to this process",
     ("tempfile", "TemporaryDirectory"): "a temporary directory lies on this machine",

@@ -13,6 +13,8 @@ from .naming import builder
 if TYPE_CHECKING:
     from .graph import Decoder, Encoder
 
+#: How the reason begins of a value that no size and no limit keeps where it is.
+UNPICKLED = "cannot be pickled"
 #: Brings a value home. The session sets it; it may raise what the road raises.
 Resolver = Callable[["RemoteValue"], object]
 
@@ -51,12 +53,13 @@ class RemoteValue:
     """
 
     __slots__ = ("__weakref__", "info")
+    info: RemoteInfo
 
     resolver: ClassVar[Resolver | None] = None
     _alive: ClassVar[weakref.WeakSet[RemoteValue]] = weakref.WeakSet()
 
     def __init__(self, info: RemoteInfo) -> None:
-        self.info = info
+        object.__setattr__(self, "info", info)
         RemoteValue._alive.add(self)
 
     @classmethod
@@ -99,16 +102,21 @@ class RemoteValue:
         self._refuse()
 
     def _refuse(self, *_args: object, **_kwargs: object) -> NoReturn:
+        name, host, reason = self.info.name, self.info.host, self.info.reason
+        bring = f"Bring it with {name}.fetch(), or use it in a %%macgpu cell."
+        if reason.startswith(UNPICKLED):
+            bring = "Use it in a %%macgpu cell; what such a cell takes out of it comes here."
         raise RemoteValueError(
-            f"{self.info.name} is on {self.info.host}, not here.",
-            known=f"It stayed there: {self.info.reason}.",
-            kept=f"The value is live on {self.info.host}.",
-            next=f"Bring it with {self.info.name}.fetch(), or use it in a %%macgpu cell.",
+            f"{name} is on {host}, not here.",
+            known=f"It stayed there: {reason}.",
+            kept=f"The value is live on {host}.",
+            next=bring,
         )
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         self._refuse()
 
+    __setattr__ = __delattr__ = _refuse
     __call__ = __len__ = __iter__ = __next__ = __bool__ = __contains__ = _refuse
     __getitem__ = __setitem__ = __delitem__ = __enter__ = __exit__ = _refuse
     __int__ = __float__ = __index__ = __complex__ = _refuse
