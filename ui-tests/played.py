@@ -33,7 +33,7 @@ def run(number: int, **more: Any) -> dict[str, Any]:
         "run": f"{number:032x}", "name": f"run {number}", "host": "mac-0", "state": "queued",
         "place": number, "wait": 60.0 * number, "age": 5.0, "started": None, "seconds": None,
         "notebook": "a.ipynb", "cell": "", "detached": True, "priority": 0, "after": [],
-        "reason": "", "final": False, "moved": {}, "kept": None, "collected": False,
+        "at": None, "reason": "", "final": False, "moved": {}, "kept": None, "collected": False,
         "cancelling": False, "mine": True, **more,
     }  # fmt: skip
 

@@ -4,7 +4,7 @@ import type { IDisposable } from '@lumino/disposable';
 
 import type { IRun } from './rows';
 import type { IFleet, IFollowed } from './tokens';
-import { runWord } from './words';
+import { isTimed, reasonOf, runWord } from './words';
 import { named, write } from './writer';
 
 /** Milliseconds for which what a run shows is gathered before it is written into its cell. */
@@ -71,12 +71,13 @@ export class Following implements IDisposable {
       return { run: row.moved.run, host: to, final: false, line };
     }
     const final = shown.final && row.final;
-    const reason = row.reason ? `, ${row.reason}` : '';
+    const said = reasonOf(trans, row);
+    const reason = said && (final || isTimed(row)) ? `, ${said}` : '';
     const line = trans.__(
       '<run %1 on %2: %3>',
       this.run.slice(0, 8),
       host,
-      `${runWord(trans, row)}${final ? reason : ''}`
+      `${runWord(trans, row)}${reason}`
     );
     return { run: this.run, host, final, line };
   }

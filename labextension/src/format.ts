@@ -43,3 +43,12 @@ export function time(trans: TranslationBundle, seconds: number | null): string {
   }
   return trans.__('%1 days', Math.floor(hours / 24));
 }
+
+/** Return a time as a clock here shows it, with the day if that is not today. */
+export function clock(seconds: number): string {
+  const moment = new Date(seconds * 1000);
+  const isToday = moment.toDateString() === new Date().toDateString();
+  return isToday
+    ? moment.toLocaleTimeString(undefined, { timeStyle: 'short' })
+    : moment.toLocaleString(undefined, { dateStyle: 'short', timeStyle: 'short' });
+}

@@ -82,6 +82,8 @@ export interface IRun {
   detached: boolean;
   priority: number;
   after: string[];
+  /** When it starts that waits for its time: seconds since 1970. */
+  at: number | null;
   reason: string;
   final: boolean;
   moved: { host?: string; run?: string };

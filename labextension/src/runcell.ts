@@ -7,6 +7,8 @@ import { say } from './choices';
 const MAGIC = /^\s*%%macgpu\b(.*)/;
 /** A run, as `--after` takes it. */
 const AFTER = /^(any:)?[0-9a-f]{32}$/;
+/** A time, in UTC, as `--at` takes it. */
+const AT = /^\d{4}-\d\d-\d\dT\d\d:\d\dZ$/;
 /** The name of a host. */
 const HOST = /^[A-Za-z0-9][\w.-]*$/;
 
@@ -14,6 +16,8 @@ const HOST = /^[A-Za-z0-9][\w.-]*$/;
 export interface IHow {
   /** The run that goes before: its id, behind `any:` if it need not end well. */
   after?: string;
+  /** When it starts; see `moment`. */
+  at?: string;
   /** From -5 to 5; 0 is that of everybody. */
   priority?: number;
   /** A host; nothing is what the notebook has chosen. */
@@ -21,13 +25,23 @@ export interface IHow {
 }
 
 /**
+ * Return a time of the browser's clock, as a form has it, in UTC: the kernel may be elsewhere.
+ * Returns nothing for what is no time.
+ */
+export function moment(local: string): string {
+  const at = new Date(local);
+  return Number.isNaN(at.getTime()) ? '' : `${at.toISOString().slice(0, 16)}Z`;
+}
+
+/**
  * Return what stands in a magic's line for a choice. IPython computes what is in braces or behind a
  * dollar sign there, so that only what can be nothing of the kind is taken.
  */
 export function words(how: IHow): string {
-  const { after = '', priority = 0, on = '' } = how;
+  const { after = '', at = '', priority = 0, on = '' } = how;
   const said = [
     AFTER.test(after) ? ` --after ${after}` : '',
+    AT.test(at) ? ` --at ${at}` : '',
     Number.isInteger(priority) && priority !== 0 ? ` --priority ${priority}` : '',
     HOST.test(on) ? ` --on ${on}` : ''
   ];

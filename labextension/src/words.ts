@@ -1,5 +1,6 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 
+import { clock } from './format';
 import type { IEnd, IHost, IRun, ISchedule } from './rows';
 
 /** Return a host's state in a word. */
@@ -26,6 +27,22 @@ export function hostWord(trans: TranslationBundle, host: IHost): string {
   }
 }
 
+/** Why a run waits whose time is still to come, as its host says it. */
+const NOT_YET = 'its time has not come';
+
+/** Say whether a run waits for its time. Its host's clock may be another one: its word counts. */
+export function isTimed(run: IRun): boolean {
+  const isToCome = run.reason === NOT_YET || (run.at ?? 0) > Date.now() / 1000;
+  return run.at !== null && isWaiting(run) && isToCome;
+}
+
+/** Return what holds a run up, in a sentence; empty if nothing does. */
+export function reasonOf(trans: TranslationBundle, run: IRun): string {
+  return isTimed(run) && run.reason === NOT_YET
+    ? trans.__('or at the next contact if its host is asleep or off then')
+    : run.reason;
+}
+
 /** Return how a run stands, in a few words. */
 export function runWord(trans: TranslationBundle, run: IRun): string {
   if (run.cancelling) {
@@ -36,6 +53,9 @@ export function runWord(trans: TranslationBundle, run: IRun): string {
       return trans.__('on its way');
     case 'accepted':
     case 'queued':
+      if (isTimed(run)) {
+        return trans.__('starts at %1', clock(run.at ?? 0));
+      }
       return run.place ? trans.__('place %1 in the queue', run.place) : trans.__('waiting');
     case 'started':
       return trans.__('running');

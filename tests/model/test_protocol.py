@@ -193,10 +193,14 @@ class Protocol(RuleBasedStateMachine):
 
     @precondition(lambda self: len(self.world.jobs) < JOBS)
     @rule(
-        size=st.sampled_from([5, 2000]), options=st.sampled_from([{}, {"cpu": True}, {"retry": 1}])
+        size=st.sampled_from([5, 2000]),
+        options=st.sampled_from([{}, {"cpu": True}, {"retry": 1}]),
+        ahead=st.sampled_from([None, None, 0.0, 2.0, 30.0]),
     )
-    def hand_in(self, size: int, options: dict[str, Any]) -> None:
-        """A cell is handed in, and nobody waits for it."""
+    def hand_in(self, size: int, options: dict[str, Any], ahead: float | None = None) -> None:
+        """A cell is handed in, and nobody waits for it; it may start at a time only."""
+        if ahead is not None:
+            options = {**options, "at": self.world.time_of_day + ahead}
         self.world.jobs.append(f"{self.world.number():032x}")
         self.world.call(hand_in(self.world.jobs[-1], size, options))
 
@@ -312,6 +316,10 @@ class Protocol(RuleBasedStateMachine):
         assert not self.world.misread
 
     @invariant()
+    def nothing_starts_before_its_time(self) -> None:
+        assert not self.world.early
+
+    @invariant()
     def nobody_breaks_the_rules(self) -> None:
         assert not self.world.crashes
         assert not any(client.execution._faults for client in self.world.clients)
@@ -404,6 +412,7 @@ class Protocol(RuleBasedStateMachine):
         assert not live, live
         assert not self.queue()
         self.no_run_happens_twice()
+        self.nothing_starts_before_its_time()
         self.nobody_breaks_the_rules()
         self.what_is_shown_has_happened()
         self.an_end_stays()
@@ -605,6 +614,19 @@ def test_a_job_is_tried_again_though_the_supervisor_dies_as_it_ends(effects: int
     history.world.processes[job].die()
     history.crash_supervisor_soon(effects=effects)
     history.flow(turns=6, seconds=0.1)
+    history.teardown()
+
+
+@pytest.mark.parametrize("effects", range(24))
+def test_a_job_keeps_its_time_though_it_is_moved_and_the_supervisor_dies(effects: int) -> None:
+    history = Protocol()
+    history.begin(size=5, turns=12)
+    history.finish(index=0, ename="")
+    history.hand_in(size=5, options={}, ahead=20.0)
+    history.flow(turns=6, seconds=0.1)
+    history.move(index=0)
+    history.crash_supervisor_soon(effects=effects)
+    history.flow(turns=12, seconds=0.1)
     history.teardown()
 
 

@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 
     from jupyter_macgpu.mac import effects as e
 
+#: The time of day at the model's zero, as the kernels' clocks have it, and by how many seconds the
+#: host's is behind.
+ZERO, BEHIND = 1e9, 5000.0
 #: Small sizes, so that short cells fill windows and are uploaded in parts.
 INLINE, WINDOW, PART, ACK = 300, 256, 100, 64
 
@@ -110,6 +113,7 @@ class ModelServer(serve.Server):
         for key, events in self.selector.select(0):
             if key.fd in self.selector.get_map():
                 key.data(events)
+        self.mind.time_is(self.now(), serve.time.time())
         if tick:
             self._tick()
         self._flush()
@@ -141,6 +145,8 @@ class World:
         self.digests: dict[str, str] = {}
         self.blobs_of: dict[str, dict[str, bytes]] = {}
         self.misread: list[str] = []
+        #: The runs that a worker had before their time.
+        self.early: list[str] = []
         self.story: dict[str, list[Any]] = defaultdict(list)
         self.over: set[str] = set()
         self.stopped: set[str] = set()
@@ -149,6 +155,11 @@ class World:
         self.fuse: int | None = None
         self.running: Client | Caller
         self._number = 0
+
+    @property
+    def time_of_day(self) -> float:
+        """What the kernels' clocks show."""
+        return ZERO + self.now
 
     def number(self) -> int:
         """Return the next number of the model."""
@@ -160,6 +171,8 @@ class World:
     def executed(self, message: m.Execute) -> None:
         """Note that a worker has a run, with what it finds of its inputs."""
         self.executions[message.run] += 1
+        if (message.options.get("at") or 0.0) > self.time_of_day:
+            self.early.append(message.run)
         if message.run not in self.digests:
             return  # a copy that was moved or is tried again; its host made it
         path = Path(message.path) if message.path else None
@@ -353,7 +366,12 @@ def _sync(fd: int) -> None:
 def modelled(world: World) -> Iterator[None]:
     """Make sizes small, and give both sides the model's clock, boots and processes."""
     clock = types.SimpleNamespace(
-        monotonic=lambda: world.now, sleep=lambda seconds: world.running.sleep(seconds)
+        monotonic=lambda: world.now,
+        time=lambda: world.time_of_day,
+        sleep=lambda seconds: world.running.sleep(seconds),
+    )
+    of_host = types.SimpleNamespace(
+        monotonic=lambda: world.now, time=lambda: world.time_of_day - BEHIND
     )
     changes: list[tuple[types.ModuleType, str, Any]] = [
         (m, "INLINE", INLINE),
@@ -372,6 +390,7 @@ def modelled(world: World) -> Iterator[None]:
         (moving, "secrets", types.SimpleNamespace(token_hex=lambda _: f"{world.number():032x}")),
         (stragglers, "reap", lambda _folder: 0),
         (store, "boot_id", lambda: f"boot-{world.boots}"),
+        *((module, "time", of_host) for module in (carry, serve)),
         *(
             (module, "time", clock)
             for module in (execution, fetching, interrupts, link, lookout, shipping, waiting)

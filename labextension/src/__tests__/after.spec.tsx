@@ -4,12 +4,14 @@ import { act, fireEvent, render, screen, within } from '@testing-library/react';
 import * as React from 'react';
 
 import { Actions } from '../actions';
+import { clock } from '../format';
 import type { FleetModel } from '../model';
 import { CellForm } from '../panel/cellform';
 import { Runs } from '../panel/runs';
 import { ScheduleForm } from '../panel/scheduleform';
-import { detached } from '../runcell';
+import { detached, moment } from '../runcell';
 import type { IHow } from '../runcell';
+import { isTimed, reasonOf, runWord } from '../words';
 import { host, run, Server, until } from './server';
 
 const trans = nullTranslator.load('jupyter_macgpu');
@@ -28,8 +30,15 @@ describe('detached', () => {
   });
 
   it('leaves out what IPython would compute', () => {
-    const how = { after: '{print(1)}', priority: NaN, on: 'a$(id)' };
+    const how = { after: '{print(1)}', at: '{print(2)}', priority: NaN, on: 'a$(id)' };
     expect(detached('1', how)).toBe('%%macgpu --detach\n1');
+  });
+});
+
+describe('moment', () => {
+  it('is a time in UTC, with the day if that is another one there; nothing for none', () => {
+    expect(moment('2026-12-01T18:30')).toMatch(/^2026-1[12]-\d\dT\d\d:\d\dZ$/);
+    expect([moment(''), moment('soon')]).toEqual(['', '']);
   });
 });
 
@@ -69,8 +78,7 @@ describe('after another run', () => {
     expect(handed).toEqual([{ after: A }, { after: `any:${A}` }]);
   });
 
-  it('a cell begins with a priority, and has no time of its own', async () => {
-    const opened: string[] = [];
+  it('a cell begins with a priority', async () => {
     const panel = { content: { activeCellChanged: new Signal({}), activeCell: null } } as any;
     render(
       <CellForm
@@ -79,15 +87,10 @@ describe('after another run', () => {
         panel={panel}
         firstLine={() => 'fit(model)'}
         runCell={follow}
-        openNotebook={() => opened.push('notebook')}
         close={() => undefined}
       />
     );
     const form = screen.getByRole('form', { name: 'Run the selected cell' });
-    fireEvent.change(within(form).getByLabelText('When'), { target: { value: 'later' } });
-    expect(within(form).getByText(/variables that its kernel alone has/)).toBeTruthy();
-    fireEvent.click(within(form).getByRole('button', { name: /whole notebook at a time/ }));
-    expect(opened).toEqual(['notebook']);
     fireEvent.change(within(form).getByLabelText('When'), { target: { value: 'after' } });
     const choice = within(form).getByLabelText('After');
     const options = within(choice).getAllByRole('option').map(option => option.textContent);
@@ -96,6 +99,38 @@ describe('after another run', () => {
     fireEvent.change(within(form).getByLabelText('Priority'), { target: { value: '2' } });
     fireEvent.submit(form);
     expect(handed).toEqual([{ after: A, on: '', priority: 2 }]);
+  });
+
+  it('a cell starts at a time of the clock here, wherever its kernel is', async () => {
+    const panel = { content: { activeCellChanged: new Signal({}), activeCell: null } } as any;
+    const shared = { fleet: model, trans, panel, firstLine: () => '', close: () => undefined };
+    render(<CellForm {...shared} runCell={follow} />);
+    const form = screen.getByRole('form', { name: 'Run the selected cell' });
+    fireEvent.change(within(form).getByLabelText('When'), { target: { value: 'at' } });
+    expect(within(form).getByText(/at the next contact if it is asleep or off/)).toBeTruthy();
+    const at = within(form).getByLabelText('At') as HTMLInputElement;
+    expect(at.required).toBe(true);
+    fireEvent.change(at, { target: { value: '2026-12-01T18:30' } });
+    fireEvent.submit(form);
+    const meant = new Date(2026, 11, 1, 18, 30).toISOString().replace(':00.000Z', 'Z');
+    expect(handed).toEqual([{ at: meant, on: '', priority: 0 }]);
+    expect(detached('1', handed[0])).toBe(`%%macgpu --detach --at ${meant}\n1`);
+  });
+
+  it('a run that waits for its time says when it starts, and how that may be later', () => {
+    const reason = 'its time has not come';
+    const soon = Date.now() / 1000 + 3600;
+    const waits = { state: 'queued', started: null, age: 3 };
+    const timed = run('c', { ...waits, at: soon, reason });
+    expect(runWord(trans, timed)).toBe(`starts at ${clock(soon)}`);
+    expect(reasonOf(trans, timed)).toMatch(/^or at the next contact/);
+    const both = run('c', { ...waits, at: soon, reason: 'it follows run aaaa' });
+    expect(runWord(trans, both)).toBe(`starts at ${clock(soon)}`);
+    expect(reasonOf(trans, both)).toBe('it follows run aaaa');
+    // The clock here may be ahead of the host's.
+    expect(isTimed(run('c', { ...waits, at: 1, reason }))).toBe(true);
+    expect(runWord(trans, run('c', { ...waits, at: 1, place: 2 }))).toBe('place 2 in the queue');
+    expect(runWord(trans, run('c', { at: soon }))).toBe('running');
   });
 
   it('a whole notebook begins, in what the server is asked for', async () => {
@@ -107,7 +142,6 @@ describe('after another run', () => {
         trans={trans}
         actions={actions}
         path="a.ipynb"
-        when="now"
         firstLine={() => ''}
         save={async () => undefined}
         close={() => undefined}

@@ -144,6 +144,7 @@ export function run(digit: string, more: Partial<IRun> = {}): IRun {
     detached: true,
     priority: 0,
     after: [],
+    at: null,
     reason: '',
     final: false,
     moved: {},

@@ -3,6 +3,7 @@ import type { NotebookPanel } from '@jupyterlab/notebook';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
+import { moment } from '../runcell';
 import type { IHow } from '../runcell';
 import type { IFleet, IHeardRun } from '../tokens';
 import { first } from '../visits';
@@ -17,22 +18,21 @@ export function CellForm(props: {
   panel: NotebookPanel;
   firstLine: (run: IHeardRun) => string;
   runCell: (how: IHow) => Promise<void>;
-  /** Ask when the whole notebook is to run. */
-  openNotebook: () => void;
   close: () => void;
 }): React.ReactElement {
   const { fleet, trans, panel } = props;
   const [when, setWhen] = React.useState('now');
   const [after, setAfter] = React.useState({ run: '', isAny: false });
+  const [at, setAt] = React.useState('');
   const [priority, setPriority] = React.useState('0');
   const [on, setOn] = React.useState('');
   useChanges(panel.content.activeCellChanged);
   const cell = panel.content.activeCell;
   const isCode = cell instanceof CodeCell;
-  const isLater = when === 'later';
   const send = (): void => {
     const before = when === 'after' ? { after: named(after.run, after.isAny) } : {};
-    void props.runCell({ ...before, on, priority: Number(priority) || 0 });
+    const time = when === 'at' ? { at: moment(at) } : {};
+    void props.runCell({ ...before, ...time, on, priority: Number(priority) || 0 });
     props.close();
   };
   return (
@@ -56,34 +56,25 @@ export function CellForm(props: {
         >
           <option value="now">{trans.__('now')}</option>
           <option value="after">{trans.__('after a run')}</option>
-          <option value="later">{trans.__('at a time')}</option>
+          <option value="at">{trans.__('at a time')}</option>
         </select>
       </label>
       {when === 'after' && <After {...props} after={after} change={setAfter} />}
-      {isLater ? (
-        <Later trans={trans} openNotebook={props.openNotebook} />
-      ) : (
-        <>
-          <label>
-            {trans.__('On')}
-            <select
-              className="macgpu-Input"
-              value={on}
-              onChange={event => setOn(event.target.value)}
-            >
-              <option value="">{trans.__('as the notebook says')}</option>
-              {[...fleet.hosts.values()].filter(takesRuns).map(host => (
-                <option key={host.name} value={host.name}>
-                  {host.name}
-                </option>
-              ))}
-            </select>
-          </label>
-          <Priority trans={trans} value={priority} change={setPriority} />
-        </>
-      )}
+      {when === 'at' && <At trans={trans} at={at} change={setAt} />}
+      <label>
+        {trans.__('On')}
+        <select className="macgpu-Input" value={on} onChange={event => setOn(event.target.value)}>
+          <option value="">{trans.__('as the notebook says')}</option>
+          {[...fleet.hosts.values()].filter(takesRuns).map(host => (
+            <option key={host.name} value={host.name}>
+              {host.name}
+            </option>
+          ))}
+        </select>
+      </label>
+      <Priority trans={trans} value={priority} change={setPriority} />
       <div className="macgpu-Buttons">
-        <button className="macgpu-Button" type="submit" disabled={isLater || !isCode}>
+        <button className="macgpu-Button" type="submit" disabled={!isCode}>
           {trans.__('Run')}
         </button>
         <button className="macgpu-Button" type="button" onClick={props.close}>
@@ -94,19 +85,30 @@ export function CellForm(props: {
   );
 }
 
-/** Says why a cell has no time of its own, and what has. */
-function Later(props: { trans: TranslationBundle; openNotebook: () => void }): React.ReactElement {
+/** Asks at which time a cell is to start, and says what that means. */
+function At(props: {
+  trans: TranslationBundle;
+  at: string;
+  change: (at: string) => void;
+}): React.ReactElement {
   const { trans } = props;
   return (
-    <div className="macgpu-Card-about">
-      <p>
+    <>
+      <label>
+        {trans.__('At')}
+        <input
+          className="macgpu-Input"
+          type="datetime-local"
+          required
+          value={props.at}
+          onChange={event => props.change(event.target.value)}
+        />
+      </label>
+      <p className="macgpu-Card-about">
         {trans.__(
-          'A cell reads variables that its kernel alone has, and that may be others by then, or gone. A time is for the whole notebook, which computes them anew.'
+          'The cell and what it reads are sent now, so the notebook may be closed. The Mac starts it then, or at the next contact if it is asleep or off.'
         )}
       </p>
-      <button className="macgpu-Button" type="button" onClick={props.openNotebook}>
-        {trans.__('Run the whole notebook at a time…')}
-      </button>
-    </div>
+    </>
   );
 }

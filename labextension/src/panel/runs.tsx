@@ -5,7 +5,7 @@ import type { Actions } from '../actions';
 import { time } from '../format';
 import type { IHow } from '../runcell';
 import type { IFleet, IHeardRun } from '../tokens';
-import { isWaiting, runWord } from '../words';
+import { isTimed, isWaiting, reasonOf, runWord } from '../words';
 import { useChanges, useFocus, useSeconds } from './changes';
 import { Details } from './details';
 import { LONG, useNear } from './near';
@@ -123,6 +123,7 @@ function RunBody(
   }
 ): React.ReactElement {
   const { run, name, trans, actions, isOpen, open } = props;
+  const reason = reasonOf(trans, run);
   return (
     <>
       <div className="macgpu-Run-head">
@@ -155,7 +156,7 @@ function RunBody(
         )}
       </div>
       <Line text={props.firstLine(run)} />
-      {run.reason && <div className="macgpu-Card-reason">{run.reason}</div>}
+      {reason && <div className="macgpu-Card-reason">{reason}</div>}
       {isOpen && <Details {...props} />}
     </>
   );
@@ -178,7 +179,7 @@ function Elapsed(props: { run: IHeardRun; trans: TranslationBundle }): React.Rea
   if (run.wait !== null) {
     return <span>{trans.__('begins in about %1', time(trans, Math.max(1, run.wait - passed)))}</span>;
   }
-  return run.age === null ? null : (
+  return run.age === null || isTimed(run) ? null : (
     <span>{trans.__('waits for %1', time(trans, run.age + passed))}</span>
   );
 }

@@ -67,8 +67,6 @@ export function ScheduleForm(props: {
   actions: Actions;
   trans: TranslationBundle;
   path: string;
-  /** What "when" is at first. */
-  when: string;
   firstLine: (run: IHeardRun) => string;
   /** Save the notebook: the server runs what is on its disk. */
   save: () => Promise<void>;
@@ -76,7 +74,7 @@ export function ScheduleForm(props: {
   close: () => void;
 }): React.ReactElement {
   const { trans, fleet, actions, path } = props;
-  const [filled, fill] = React.useState({ ...EMPTY, when: props.when });
+  const [filled, fill] = React.useState(EMPTY);
   const [problem, tell] = React.useState('');
   // The same one however often it is sent, so that it is done once.
   const key = React.useMemo(() => UUID.uuid4(), [path]);

@@ -13,7 +13,7 @@ export function ThisNotebook(
   props: IWork & { fleet: IFleet; trans: TranslationBundle }
 ): React.ReactElement {
   const { fleet, trans, choices } = props;
-  const [form, open] = React.useState<'' | 'cell' | 'now' | 'at'>('');
+  const [form, open] = React.useState<'' | 'cell' | 'notebook'>('');
   useChanges(choices.changed, fleet.runsChanged, fleet.hostsChanged);
   const panel = choices.current;
   if (!panel) {
@@ -43,7 +43,7 @@ export function ThisNotebook(
           <button className="macgpu-Button" onClick={() => open('cell')}>
             {trans.__('Run the selected cell…')}
           </button>
-          <button className="macgpu-Button" onClick={() => open('now')}>
+          <button className="macgpu-Button" onClick={() => open('notebook')}>
             {trans.__('Run the whole notebook…')}
           </button>
         </div>
@@ -54,16 +54,14 @@ export function ThisNotebook(
           key={path}
           panel={panel}
           firstLine={firstLine}
-          openNotebook={() => open('at')}
           close={() => open('')}
         />
       )}
-      {(form === 'now' || form === 'at') && (
+      {form === 'notebook' && (
         <ScheduleForm
           {...props}
           key={path}
           path={path}
-          when={form}
           firstLine={firstLine}
           save={() => panel.context.save()}
           close={() => open('')}
