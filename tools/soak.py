@@ -43,6 +43,11 @@ PIECES = {
         tests=[f"{FAULTS}/test_ssh_kills.py"],
         sizes={"MACGPU_KILLS": "1000"},
     ),
+    "returns": Piece(
+        what="how soon a notebook is back after its cable is in again, 200 times",
+        tests=[f"{FAULTS}/test_ssh_returns.py", "-s"],
+        sizes={"MACGPU_RETURNS": "200"},
+    ),
     "processes": Piece(
         what="500 kills and interrupts of each kind",
         tests=[f"{FAULTS}/test_harness.py"],
