@@ -29,6 +29,7 @@ from .notebook import (
     request_id,
 )
 from .options import CellOptions, parse_cell
+from .outflow import outflow_of_this_kernel
 from .outputs import Publisher, Rendering, updating
 from .pool import Pool
 from .reach import Reach
@@ -82,6 +83,7 @@ class Extension:
         self._pool: Pool | None = None
         self._lock = threading.Lock()
         self._publisher: Publisher | None = None
+        self._outflow = outflow_of_this_kernel()
         #: The runs that this kernel handed in and did not wait for, oldest first.
         self.handed_in: list[Run] = []
         self._last_runs: LastRuns | None = None
@@ -90,10 +92,7 @@ class Extension:
     def home(self) -> Home:
         """Where the variables of runs come home to."""
         return Home(
-            pool=self.pool,
-            namespace=self.shell.user_ns,
-            dialect=self.dialect,
-            notice=self.notice,
+            pool=self.pool, namespace=self.shell.user_ns, dialect=self.dialect, notice=self.notice
         )
 
     @property
@@ -315,6 +314,7 @@ class Extension:
             self.shell, self.notice, self.settings.values["progress"], self.settings.keeps_line
         )
         self._publisher = Publisher(self.shell, self.notice, line)
+        self._publisher.outflow = self._outflow if self.settings.is_paced else None
         if host is not None:
             line.placed(host.name)
             self._publisher.screen = screen_for(host.name, host.trust)

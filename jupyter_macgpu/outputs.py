@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from IPython.core.interactiveshell import InteractiveShell
 
+    from .outflow import Outflow
     from .screening import Screen
     from .wire import messages as m
 
@@ -118,6 +119,8 @@ class Publisher:
         What everything goes through before it is shown, if the host's trust is ``data``.
     comm
         Takes what comms say, with buffers; None where no front end shows widgets.
+    outflow
+        Holds back what would come faster than the notebook's server lets through; None: nothing.
     """
 
     def __init__(
@@ -129,6 +132,9 @@ class Publisher:
         self.line = line or StatusLine(shell, notice, "off")
         self.screen: Screen | None = None
         self.comm: Callable[[dict[str, Any], m.Buffers], None] | None = None
+        self.outflow: Outflow | None = None
+        #: Streams whose text goes out before the next display, each as a message of its own.
+        self._unflushed: set[str] = set()
         self.result: Bundle | None = None
         self.error: RemoteError | None = None
         self.held: list[m.Output] = []
@@ -214,13 +220,16 @@ class Publisher:
         if output.what == "stream":
             name = "stderr" if output.content.get("name") == "stderr" else "stdout"
             text = self._decoders[name].decode(b"".join(output.buffers))
-            getattr(sys, name).write(
-                text if self.screen is None else self.screen.stream(name, text)
-            )
+            self._write(name, text if self.screen is None else self.screen.stream(name, text))
         elif output.what == "comm":
             self._pass_comm(output)
         else:
             getattr(self, f"_show_{output.what}", self._show_unknown)(output.content)
+
+    def _write(self, name: str, text: str) -> None:
+        self._unflushed.add(name)
+        for piece in (text,) if self.outflow is None else self.outflow.pieces(text):
+            getattr(sys, name).write(piece)
 
     def _pass_comm(self, output: m.Output) -> None:
         if self.screen is not None:
@@ -290,7 +299,10 @@ class Publisher:
         if error is not None:
             self._shell._showtraceback(type(error), error, error.traceback)
 
-    @staticmethod
-    def _flush() -> None:
+    def _flush(self) -> None:
+        """Have the text go out before one message that follows it."""
+        if self.outflow is not None:
+            self.outflow.messages(len(self._unflushed) + 1)
+        self._unflushed.clear()
         sys.stdout.flush()
         sys.stderr.flush()

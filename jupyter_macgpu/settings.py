@@ -10,8 +10,8 @@ from .progress import MODES
 from .wire.errors import InputError
 
 #: What settings take that are words.
-_DEFAULTS = {"return": "auto", "keep": "7d", "progress": "auto", "keep-line": "on"}
-_WORDS = {"progress": MODES, "keep-line": ("on", "off")}
+_DEFAULTS = {"return": "auto", "keep": "7d", "progress": "auto", "keep-line": "on", "pace": "auto"}
+_WORDS = {"progress": MODES, "keep-line": ("on", "off"), "pace": ("auto", "off")}
 
 
 def read_size(text: str) -> int:
@@ -50,8 +50,9 @@ class Settings:
         cell), ``always`` (everything that can), ``never`` (only what ``-o`` names), or a size for a
         value. ``progress``: the line that says what a cell does: ``auto`` (not for short cells,
         and not where nobody looks), ``on`` or ``off``. ``keep-line``: whether its last reading
-        stays in the notebook, ``on`` or ``off``. ``keep``: how long the result of a run that
-        nobody waits for is kept on its host: ``7d``.
+        stays in the notebook, ``on`` or ``off``. ``pace``: whether output is shown no faster than
+        Jupyter's server lets it through, ``auto`` or ``off``. ``keep``: how long the result of a
+        run that nobody waits for is kept on its host: ``7d``.
     """
 
     values: dict[str, str] = field(default_factory=lambda: dict(_DEFAULTS))
@@ -60,6 +61,11 @@ class Settings:
     def keeps_line(self) -> bool:
         """Whether the last reading of a cell's line stays."""
         return self.values["keep-line"] == "on"
+
+    @property
+    def is_paced(self) -> bool:
+        """Whether output is held back where Jupyter's server would drop it."""
+        return self.values["pace"] == "auto"
 
     def require(self, name: str) -> None:
         """Refuse a setting that does not exist.

@@ -17,7 +17,17 @@ ROOT = PROJECT / "jupyter_macgpu"
 FLOORS = [
     {"wire"},
     {"scheduling"},
-    {"lending", "parting", "probing", "screening", "standing", "steps", "tables", "words"},
+    {
+        "lending",
+        "outflow",
+        "parting",
+        "probing",
+        "screening",
+        "standing",
+        "steps",
+        "tables",
+        "words",
+    },
     {"report"},
     {"grammar", "notebookfile", "recording"},
     {"axes", "entered", "mpserrors"},

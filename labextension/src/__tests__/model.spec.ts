@@ -105,6 +105,28 @@ describe('FleetModel', () => {
     expect(values[MOMENTS - 1]).toBe((MOMENTS + 4) / 100);
   });
 
+  it('keeps nothing and says nothing more of a Mac that comes and goes all day', async () => {
+    const said: string[] = [];
+    model.ended.connect(() => said.push('ended'));
+    model.troubled.connect(() => said.push('troubled'));
+    model.look();
+    await server.open();
+    server.begin([host('studio')], []);
+    const asked = server.asked.length;
+    const rest = { memory_used: null, watts: null, running: null, queued: null };
+    for (let at = 0; at < 24 * 3600; at += 5) {
+      const state = at % 10 ? 'ready' : 'unreachable';
+      const hosts = [host('studio', { state })];
+      server.tell({ type: 'hosts', revision: at + 2, hosts, gone: [] });
+      server.tell({ type: 'metrics', at, hosts: { studio: { gpu: 0.5, ...rest } } });
+    }
+    expect(said).toEqual([]);
+    expect(server.asked.length).toBe(asked);
+    expect(server.socket.said.length).toBeLessThan(3);
+    expect(model.hosts.size).toBe(1);
+    expect(model.historyOf('studio').length).toBe(MOMENTS);
+  });
+
   it('says once that a run has ended', async () => {
     const ended: string[] = [];
     model.ended.connect((_, each) => ended.push(each.state));
