@@ -26,7 +26,7 @@ from .options import CellOptions
 from .pool import Pool
 from .reach import Reach
 from .verbs import help_text, parse_arguments, verb_help
-from .verbtable import VERBS
+from .verbtable import NOTEBOOK_ONLY, VERBS
 from .verifying import COLUMNS as VERIFY_COLUMNS
 from .verifying import verify
 from .widgets.asking import device_now
@@ -185,7 +185,7 @@ def _run(command: Command) -> int:
 
 def _runs(command: Command) -> int:
     with _pool() as pool:
-        rows = commands.list_runs(pool)
+        rows = runs.list_runs(pool, lambda text: print(text, file=sys.stderr))
     return _print(command, rows, commands.runs_table(rows))
 
 
@@ -350,7 +350,6 @@ _VERBS: dict[str, Callable[[Command], int]] = {
     "where": _where,
     "why": _why,
     "report": _report,
-    "use": _in_notebooks_only,
     "verify": _verify,
     "run": _run,
     "runs": _runs,
@@ -377,16 +376,7 @@ _VERBS: dict[str, Callable[[Command], int]] = {
     "completion": _completion,
     "selftest": _selftest,
     "demo": _demo,
-    "on": _in_notebooks_only,
-    "off": _in_notebooks_only,
-    "defaults": _in_notebooks_only,
-    "put": _in_notebooks_only,
-    "get": _in_notebooks_only,
-    "files": _in_notebooks_only,
-    "values": _in_notebooks_only,
-    "free": _in_notebooks_only,
-    "restart": _in_notebooks_only,
-    "config": _in_notebooks_only,
+    **dict.fromkeys(NOTEBOOK_ONLY, _in_notebooks_only),
 }
 
 

@@ -38,11 +38,6 @@ if TYPE_CHECKING:
     from .verbs import Command
 
 
-def list_runs(pool: Pool, notebook: str = "") -> list[dict[str, Any]]:
-    """Return the runs that the hosts know."""
-    return [known.shown() for known in runs.known_runs(pool, notebook)]
-
-
 RUN_COLUMNS = ("id", "name", "host", "state", "place", "starts", "after", "age", "notebook")
 
 
@@ -168,7 +163,7 @@ def _verify(extension: Extension, command: Command) -> None:
 
 
 def _runs(extension: Extension, command: Command) -> None:
-    rows = list_runs(extension.pool)
+    rows = runs.list_runs(extension.pool, extension.notice)
     page = page_table(_run_cells(rows), RUN_COLUMNS) if rows else ""
     _answer(extension, command, rows, runs_table(rows), page)
 

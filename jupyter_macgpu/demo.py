@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .commands import list_runs
 from .fleet.hosts import THIS_MACHINE, Fleet
 from .pool import Pool
 from .reach import Reach, nobody_to_ask
+from .runs import known_runs
 from .wire.errors import MacGPUError
 
 if TYPE_CHECKING:
@@ -110,9 +110,10 @@ def _conclude(started: float) -> None:
     pool = Pool(Fleet(hosts=(THIS_MACHINE,)), Reach(nobody_to_ask), "")
     age = time.time() - started
     try:
-        runs = [row for row in list_runs(pool) if float(row["age"] or 0) <= age + 1]
+        rows = [known.shown() for known in known_runs(pool)]
     finally:
         pool.close()
+    runs = [row for row in rows if float(row["age"] or 0) <= age + 1]
     ended = sorted({row["state"] for row in runs})
     hosts = sorted({row["host"] for row in runs})
     print(

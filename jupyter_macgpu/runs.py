@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 import sys
 import time
 from dataclasses import dataclass
@@ -15,19 +16,25 @@ from .moments import why_it_waits
 from .recorder import Recorder
 from .report import Report, report_of
 from .screening import screen_for, screened_text
+from .verbtable import NOTEBOOK_ONLY
 from .wire import messages as m
 from .wire.content import Joiner
-from .wire.errors import MacGPUError, RunRefused
+from .wire.errors import MacGPUError, RunRefused, TransportError
 from .wire.plain import plain
 from .wire.states import FINAL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from .fleet.hosts import Host
     from .link import Link
     from .pool import Pool
     from .session import Session
+
+
+_VERB = re.compile(r"(?<!%)%(macgpu (\w+))")
+#: Silent hosts that are named; the others are counted.
+_NAMED = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,22 +80,52 @@ class KnownRun:
 
 
 def known_runs(pool: Pool, notebook: str = "") -> list[KnownRun]:
-    """Return the runs of all hosts, oldest first on each: of a notebook, or all for ``""``.
+    """Return the runs of all hosts that answer; see `heard_runs`."""
+    return heard_runs(pool, notebook)[0]
 
-    Hosts that cannot be reached are passed over, unless none can.
+
+def heard_runs(pool: Pool, notebook: str = "") -> tuple[list[KnownRun], list[str]]:
+    """Return the runs of all hosts, oldest first on each, and the names of hosts that are silent.
+
+    Parameters
+    ----------
+    notebook
+        Whose runs; ``""``: all.
 
     Raises
     ------
-    PlacementError
+    PlacementError, TransportError
         If no host can be reached.
     """
-    found = []
-    for host in pool.reachable():
+    found: list[KnownRun] = []
+    answered: set[str] = set()
+    hosts = pool.reachable()
+    for host in hosts:
         session = pool.session(host)
-        rows = pool.runs(host, notebook)
+        try:
+            rows = pool.runs(host, notebook)
+        except TransportError:
+            if host is hosts[-1] and not answered:
+                raise
+            continue
+        answered.add(host.name)
         found += [KnownRun(session=session, row=dict(row)) for row in rows]
     unique = {known.run: known for known in reversed(found)}
-    return list(reversed(unique.values()))
+    silent = [host.name for host in pool.fleet.hosts if host.name not in answered]
+    return list(reversed(unique.values())), silent
+
+
+def list_runs(pool: Pool, tell: Callable[[str], object]) -> list[dict[str, Any]]:
+    """Return what there is to show of all runs; hosts that are silent are told of."""
+    found, silent = heard_runs(pool)
+    if silent:
+        tell(f"macgpu: {_silence(silent)}; {'their' if silent[1:] else 'its'} runs are not listed")
+    return [known.shown() for known in found]
+
+
+def _silence(silent: Sequence[str]) -> str:
+    more = f" and {len(silent) - _NAMED} more" if len(silent) > _NAMED else ""
+    return f"{', '.join(silent[:_NAMED])}{more} {'do' if silent[1:] else 'does'} not answer"
 
 
 def find_run(pool: Pool, wanted: str) -> KnownRun:
@@ -102,7 +139,7 @@ def find_run(pool: Pool, wanted: str) -> KnownRun:
     RunRefused
         If none or several fit.
     """
-    runs = known_runs(pool)
+    runs, silent = heard_runs(pool)
     mine = [known for known in runs if known.shown()["notebook"] == pool.notebook]
     if wanted == "last":
         if not runs:
@@ -115,8 +152,12 @@ def find_run(pool: Pool, wanted: str) -> KnownRun:
         return fitting[0]
     known = "Nothing was done."
     if not fitting:
-        text = f"No host knows a run {wanted[:40]!r}."
-        raise RunRefused(text, known=known, next="%macgpu runs lists the runs that are known.")
+        who, kept = ("host that answers", f"{_silence(silent)}. ") if silent else ("host", "")
+        text, remedy = (
+            f"No {who} knows a run {wanted[:40]!r}.",
+            "%macgpu runs lists the runs that are known.",
+        )
+        raise RunRefused(text, known=known, next=kept + remedy)
     several = ", ".join(each.run[:12] for each in fitting[:6])
     text = f"{len(fitting)} runs begin with {wanted!r}: {several}."
     raise RunRefused(text, known=known, next="Write more of the id.")
@@ -331,5 +372,8 @@ def remove(known: KnownRun) -> None:
 
 
 def worth_saying(error: MacGPUError) -> str:
-    """Return an error's four parts as text for a terminal."""
-    return "\n".join(part for part in (error.what, error.known, error.kept, error.next) if part)
+    """Return an error's four parts as text for a terminal, with verbs as a shell has them."""
+    parts = [part for part in (error.what, error.known, error.kept, error.next) if part]
+    return _VERB.sub(
+        lambda found: found[0] if found[2] in NOTEBOOK_ONLY else found[1], "\n".join(parts)
+    )

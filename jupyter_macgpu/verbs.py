@@ -164,6 +164,9 @@ def _parse(words: Sequence[Word], verbs: Mapping[str, Verb], door: str) -> Comma
     options = (*verb.options, *cell_options(verb))
     grammar = Grammar(command=f"{door} {name}", options=options)
     fields, others = grammar.read(words[1:], leading=verb.takes == PROGRAM)
+    if name == "demo" and "fleet" not in fields and fields:
+        stray = next(option.names[0] for option in options if option.field in fields)
+        raise OptionError(f"{stray} belongs to --fleet.", next="Leave it out, or write both.")
     arguments = tuple(word.text for word in others)
     _check(arguments, verb, f"{door} {name}")
     if about_cell:

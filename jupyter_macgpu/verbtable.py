@@ -260,6 +260,8 @@ VERBS: dict[str, Verb] = {
     ),
 }
 
+#: Verbs that are about one notebook: a shell has none.
+NOTEBOOK_ONLY = frozenset("config defaults files free get off on put restart use values".split())
 #: Verbs that later versions have. They are known, so that nobody looks for a typing error.
 NOT_YET = frozenset(
     """

@@ -169,6 +169,16 @@ def test_the_command_answers_with_stable_exit_codes(book, capsys, words, code):
     assert cli.main(words) == code
 
 
+def test_what_to_do_next_is_said_in_the_words_of_a_shell(book, capsys):
+    for words, wanted in [
+        (["logs", "ffff"], "\nmacgpu runs lists the runs that are known.\n"),
+        (["where", "--on", "a b"], "\nmacgpu status lists the hosts.\n"),
+        (["values"], "\nUse %macgpu values in the notebook.\n"),
+    ]:
+        assert cli.main(words) != 0
+        assert wanted in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize("ask", [["{}", "--help"], ["{}", "-h"], ["help", "{}"]])
 def test_the_command_explains_each_verb_and_does_nothing(capsys, verb, ask):

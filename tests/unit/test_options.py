@@ -344,6 +344,13 @@ def test_what_is_about_the_fleet_is_for_the_shell_alone(line: str) -> None:
         parse_verb(line)
 
 
+@pytest.mark.parametrize("words", [["--once"], ["--seed", "3"], ["--seed", "0"]])
+def test_what_is_about_simulated_macs_needs_their_number(words: list[str]) -> None:
+    with pytest.raises(OptionError, match=f"{words[0]} belongs to --fleet"):
+        parse_arguments(["demo", *words])
+    assert parse_arguments(["demo", "--fleet", "3", *words]).fleet == 3
+
+
 @pytest.mark.parametrize("verb", ["add", "import"])
 def test_a_verb_that_lacks_what_it_is_about_says_so(verb: str) -> None:
     with pytest.raises(OptionError, match=r"takes [A-Z]+\.\.\.; none is given"):
