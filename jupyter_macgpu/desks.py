@@ -6,7 +6,6 @@ Both have a pool, a namespace and a place to show things, so that `calls` need n
 from __future__ import annotations
 
 import atexit
-import getpass
 import linecache
 import sys
 import threading
@@ -16,13 +15,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from . import detaching
 from .cell import Dialect
 from .detaching import ahead, detach
-from .fleet.watching import FleetFile
+from .fleetpool import FleetPool
 from .home import Home
 from .interrupts import Interrupts, counted
 from .ledger import Ledger
 from .notebook import running_shell
-from .pool import Pool
-from .reach import Reach
 from .session import fetch_value
 from .terminal import Terminal, fitting
 from .verdicts import error_of
@@ -38,6 +35,7 @@ if TYPE_CHECKING:
     from .fleet.hosts import Host
     from .job import Run
     from .options import CellOptions
+    from .pool import Pool
     from .way import Result
     from .wire import messages as m
 
@@ -151,8 +149,7 @@ class PlainDesk:
             register_source=lambda *_: None,
         )
         self._ledger = Ledger()
-        self._fleet = FleetFile()
-        self._pool: Pool | None = None
+        self._pool = FleetPool(lambda: getattr(sys.modules["__main__"], "__file__", ""))
         self._lock = threading.RLock()
         self._handed_in: list[Run] = []
         _know_source(getattr(main, "__file__", None))
@@ -168,14 +165,7 @@ class PlainDesk:
         FleetFileError
             If the fleet file never could be used. Nothing was sent.
         """
-        with self._lock:
-            fleet = self._fleet.fleet()
-            if self._pool is None:
-                self._pool = Pool(
-                    fleet, Reach(_ask), getattr(sys.modules["__main__"], "__file__", "")
-                )
-            self._pool.fleet = fleet
-            return self._pool
+        return self._pool.now()
 
     def drive(self, cell: Cell, options: CellOptions) -> object:
         """Run a cell; calls of several threads take turns."""
@@ -229,13 +219,7 @@ class PlainDesk:
         InputError
             If that cannot be done. Nothing was sent.
         """
-        try:
-            self._ledger.record(message, host)
-        except OSError as error:
-            raise InputError(
-                f"The run could not be written down here: {error}.",
-                next="Make room or give write access, then call it again.",
-            ) from error
+        self._ledger.record(message, host)
 
     def _fetch(self, value: RemoteValue) -> object:
         with self._lock:
@@ -243,9 +227,7 @@ class PlainDesk:
 
     def _close(self) -> None:
         self._ledger.close()
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.close()
+        self._pool.close()
 
 
 class _Console(Terminal):
@@ -325,12 +307,6 @@ def _know_source(path: str | None) -> None:
     except (OSError, ValueError):
         return
     linecache.cache[str(path)] = (len(text), None, text.splitlines(keepends=True), str(path))
-
-
-def _ask(prompt: str) -> str:
-    if threading.current_thread() is not threading.main_thread():
-        raise EOFError(prompt)
-    return getpass.getpass(prompt)
 
 
 def _nobody_reads() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import getpass
 import sys
 import threading
 from functools import partial
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .cell import Cell, Dialect
 from .comms import Comms
 from .detaching import Desk, ahead, detach
-from .fleet.watching import FleetFile
+from .fleetpool import FleetPool
 from .handed import Detached, Handed
 from .home import Home
 from .homecoming import attach
@@ -31,8 +30,6 @@ from .notebook import (
 from .options import CellOptions, parse_cell
 from .outflow import outflow_of_this_kernel
 from .outputs import Publisher, Rendering, updating
-from .pool import Pool
-from .reach import Reach
 from .report import Report, report_of
 from .screening import screen_for
 from .session import fetch_value
@@ -55,7 +52,9 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from .fleet.hosts import Host
+    from .pool import Pool
     from .session import Session
+    from .wire.messages import Submit
 
 
 class Extension:
@@ -79,9 +78,7 @@ class Extension:
         #: What the last run cost.
         self.report: Report | None = None
         self._ledger = Ledger()
-        self._fleet = FleetFile()
-        self._pool: Pool | None = None
-        self._lock = threading.Lock()
+        self._pool = FleetPool(lambda: notebook_name(shell))
         self._publisher: Publisher | None = None
         self._outflow = outflow_of_this_kernel()
         #: The runs that this kernel handed in and did not wait for, oldest first.
@@ -122,25 +119,18 @@ class Extension:
     def pool(self) -> Pool:
         """The pool, made when it is first needed: a broken fleet file must not break loading.
 
-        Its fleet is what the files say now; see `FleetFile` for what a broken edit does.
-
         Raises
         ------
         FleetFileError
             If the fleet file never could be used. Nothing was sent.
         """
-        with self._lock:
-            fleet = self._fleet.fleet()
-            if self._pool is None:
-                self._pool = Pool(fleet, Reach(self._ask), notebook_name(self.shell))
-            self._pool.fleet = fleet
-            return self._pool
+        return self._pool.now()
 
     def tell_of_fleet(self) -> None:
         """Say what an edit of the fleet file changed, or why it counts for nothing."""
         with contextlib.suppress(MacGPUError):
-            self.pool  # noqa: B018 - it looks
-        if notice := self._fleet.notice():
+            self._pool.now()
+        if notice := self._pool.notice():
             self.notice(notice)
 
     def load(self) -> None:
@@ -171,9 +161,7 @@ class Extension:
         self._ledger.close()
         if self.comms is not None:
             self.comms.close()
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.close()
+        self._pool.close()
 
     def release(self) -> None:
         """Show what was held for after the result. Called by IPython after each cell."""
@@ -366,22 +354,9 @@ class Extension:
         with contextlib.suppress(MacGPUError):
             self.pool.warm()
 
-    def _ask(self, prompt: str) -> str:
-        """Ask the user for a secret, if this is the thread that may."""
-        if threading.current_thread() is not threading.main_thread():
-            raise EOFError(prompt)
-        return getpass.getpass(prompt)
-
-    def record(self, message: Any, host: str) -> None:
-        """Write down that a run is about to be sent."""
-        try:
-            self._ledger.record(message, host)
-        except OSError as error:
-            raise MacGPUError(
-                f"The run could not be written down here: {error}.",
-                known="No run was started; nothing was sent.",
-                next="Make room or give write access, then run the cell again.",
-            ) from error
+    def record(self, message: Submit, host: str) -> None:
+        """Write down that a run is about to be sent; raises as `Ledger.record` does."""
+        self._ledger.record(message, host)
 
     def _placed(self, session: Session) -> None:
         self._show_as_of(session)

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .wire.errors import InputError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -127,7 +129,7 @@ class Ledger:
 
         Raises
         ------
-        OSError
+        InputError
             If it cannot be written. Nothing was sent.
         """
         entry = {
@@ -139,7 +141,13 @@ class Ledger:
             "name": message.options.get("name"),
             "at": round(time.time(), 3),
         }
-        self._write(entry)
+        try:
+            self._write(entry)
+        except OSError as error:
+            raise InputError(
+                f"The run could not be written down here: {error}.",
+                next="Make room or give write access, then run it again.",
+            ) from error
 
     def over(self, run: str) -> None:
         """Write down that a run's end was seen here; where that fails, its host is asked again."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import sys
+import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -125,6 +127,13 @@ class Reach:
         from .transport.ssh.checks import STEPS
 
         return STEPS
+
+
+def ask_here(prompt: str) -> str:
+    """Ask the user for a secret, if this is the thread that may."""
+    if threading.current_thread() is not threading.main_thread():
+        raise EOFError(prompt)
+    return getpass.getpass(prompt)
 
 
 def nobody_to_ask(prompt: str) -> str:

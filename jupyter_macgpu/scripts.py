@@ -169,13 +169,7 @@ class _Desk:
         return [f"{what}, on {host}; --get PATH brings files"]
 
     def _record(self, message: m.Submit, host: str) -> None:
-        try:
-            self._ledger.record(message, host)
-        except OSError as error:
-            raise InputError(
-                f"The run could not be written down here: {error}.",
-                next="Make room or give write access, then run it again.",
-            ) from error
+        self._ledger.record(message, host)
         self.sent = True
 
     def _placed(self, session: Session) -> None:

@@ -12,7 +12,7 @@ from ..interrupts import Interrupts
 from ..ledger import Ledger
 from ..notebookfile import NotebookFile
 from ..way import run_cell
-from ..wire.errors import InputError, MacGPUError, RunUnknown
+from ..wire.errors import MacGPUError, RunUnknown
 from .timetable import End
 
 if TYPE_CHECKING:
@@ -149,10 +149,7 @@ class NotebookJob:
         return "ok", ""
 
     def _record(self, message: m.Submit, host: str) -> None:
-        try:
-            self._ledger.record(message, host)
-        except OSError as error:
-            raise InputError(f"The run could not be written down here: {error}.") from error
+        self._ledger.record(message, host)
         self._go_on(run=message.run, host=host)
 
     def _go_on(self, **further: Any) -> None:

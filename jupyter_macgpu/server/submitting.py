@@ -68,8 +68,6 @@ def hand_in(
     body = Cell(source=code, code=transformed, count=1, cell=cell, headed=False, dialect=PLAIN)
     try:
         return detach(body, options, desk)
-    except OSError as error:
-        raise InputError(f"The run could not be written down here: {error}.") from None
     finally:
         ledger.close()
 

@@ -50,8 +50,6 @@ FLOORS = [
     },
     {"transport", "options", "typed", "verbtable"},
     {
-        "engines",
-        "environments",
         "inputs",
         "link",
         "placement",
@@ -69,7 +67,7 @@ FLOORS = [
     {"folder", "handed", "owners", "waiting"},
     {"getting", "putting"},
     {"binding", "pool", "submission"},
-    {"staying"},
+    {"fleetpool", "staying", "whereabouts"},
     {"runs", "way"},
     {"stations"},
     {"home", "homecoming", "trial"},
