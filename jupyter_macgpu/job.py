@@ -8,7 +8,6 @@ with the notebook's objects.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from .notebook import is_asked_now
 from .recorder import Recorder
 from .showing import MIME, as_html, as_text
 from .verdicts import error_of
+from .whereabouts import Whereabouts
 from .wire import messages as m
 from .wire.errors import RunRefused, TransportError
 from .wire.states import FINAL
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from .fleet.hosts import Host
     from .handed import Handed
     from .home import Errand, Home
-    from .lookout import Lookout
     from .way import Result
 
 #: Seconds between two looks at a run that is waited for: at first, and at most.
@@ -52,8 +51,6 @@ class Run:
         What ``--as`` called it, or the empty text.
     errand
         What this kernel waits for before it hands the run in, if anything.
-    runs
-        Its ids: more than one if it was tried again or moved to another host. The last one counts.
     """
 
     def __init__(
@@ -67,15 +64,10 @@ class Run:
         row: dict[str, Any] | None = None,
     ) -> None:
         self.name = name
-        self.runs = [run]
-        #: The run that the host which had this one before has given it up for.
-        self._left_for = ""
         self.errand: Errand | None = None
-        self._host = host
         self._home = home
         self._handed = handed
-        self._row = {"state": "accepted", **(row or {})}
-        self._asked = time.monotonic()
+        self._at = Whereabouts(home.pool, run, host, {"state": "accepted", **(row or {})})
         self._recorder = self._fresh_recorder()
         self._outcome: Outcome | None = None
         self._copies: Copies | None = None
@@ -83,7 +75,12 @@ class Run:
     @property
     def run(self) -> str:
         """Its id now."""
-        return self.runs[-1]
+        return self._at.run
+
+    @property
+    def runs(self) -> list[str]:
+        """Its ids: more than one if it was tried again or moved. The last one counts."""
+        return self._at.runs
 
     @property
     def cell(self) -> str:
@@ -93,7 +90,7 @@ class Run:
     @property
     def host(self) -> str:
         """Name of the host that has it now."""
-        return self._host.name
+        return self._at.host.name
 
     @property
     def state(self) -> str:
@@ -116,14 +113,14 @@ class Run:
         """
         if self._outcome is None:
             live = self.look()["state"] not in FINAL
-            with self._lookout().link() as link:
+            with self._at.lookout.link() as link:
                 catch_up(link, self.run, self._recorder, live=live)
         return list(self._recorder.outputs)
 
     @property
     def ran(self) -> float | None:
         """Seconds that it was running, once it has ended; None if its host does not know."""
-        return self._row.get("ran")
+        return self._at.row.get("ran")
 
     def done(self) -> bool:
         """Say whether it has ended, well or not; a silent host's run has not.
@@ -187,18 +184,18 @@ class Run:
         """
         self._await_end(timeout)
         outcome = self._collect()
-        home, host = self._home, self._host
+        home, host = self._home, self._at.host
         changed = () if self._handed is None else self._handed.before.changed(home.namespace)
         own = Before(home.namespace, changed, changed)
-        with self._lookout().link() as link:
+        with self._at.lookout.link() as link:
             link.connect()
             result = come_home(
                 outcome, link, home.namespace, home.dialect, host.trust, self._handed
             )
             link.say(m.Collected(run=self.run))
-        if self._row.get("options", {}).get("own"):
+        if self._at.row.get("options", {}).get("own"):
             at_home = home.pool.session(host)
-            home.pool.owners.remember(self.run, at_home, str(self._row["session"]))
+            home.pool.owners.remember(self.run, at_home, str(self._at.row["session"]))
         if replaced := own.changed(home.namespace):
             home.notice(
                 f"macgpu: {', '.join(replaced)} had changed here since the run was handed in; "
@@ -222,7 +219,7 @@ class Run:
         if self.errand is not None and self.errand.stop():
             return
         ended = "result() has its value, outputs what it showed."
-        self._lookout().cancel({**row, "run": self.run}, kill=kill, ended=ended)
+        self._at.lookout.cancel({**row, "run": self.run}, kill=kill, ended=ended)
 
     def look(self) -> dict[str, Any]:
         """Ask the host, and return what it says; follow the run if it became another one.
@@ -234,25 +231,16 @@ class Run:
         """
         if self.errand is not None and (waits := self._waits(self.errand)) is not None:
             return waits
-        while not self._is_over():
-            row = self._lookout().rows([self.run]).get(self.run)
-            self._asked = time.monotonic()
-            if row is None:
-                self._row = {**self._row, "state": "lost", "detail": {"removed": True}}
-                break
-            self._row = row
-            pool = self._home.pool
-            pool.lengths.told(row, pool.statuses.status(self._host))
-            if self._lets_proceed(row):
-                continue
-            if not self._follow(row.get("detail") or {}):
-                break
-        return self._row
+        known = self.run
+        try:
+            return self._at.look()
+        finally:
+            if self.run != known:
+                self._recorder = self._fresh_recorder()
 
     def told(self, row: dict[str, Any]) -> None:
         """Take in what its host said of it when it was handed in."""
-        self._row = {**self._row, **row}
-        self._asked = time.monotonic()
+        self._at.told(row)
 
     def _waits(self, errand: Errand) -> dict[str, Any] | None:
         """Return what is known of a run that is not handed in yet, or never will be."""
@@ -263,57 +251,16 @@ class Run:
         if errand.over:
             assert errand.error is not None
             state, why = "cancelled", errand.error.what
-        self._row = {**self._row, "state": state, "detail": {"reason": why}}
-        return self._row
-
-    def _is_over(self) -> bool:
-        return self._outcome is not None or (self._row["state"] in FINAL and not self._next())
-
-    def _next(self) -> bool:
-        detail = self._row.get("detail") or {}
-        return bool(detail.get("retried") or detail.get("moved"))
-
-    def _follow(self, detail: dict[str, Any]) -> bool:
-        """Go on with the run that this one became; say whether it became another one."""
-        moved = detail.get("moved") or {}
-        if moved:
-            found = [h for h in self._home.pool.fleet.hosts if h.name == moved.get("host")]
-            if not found:
-                return False
-            self._host = found[0]
-        following = str(moved.get("run") or detail.get("retried") or "")
-        if not following:
-            return False
-        self.runs.append(following)
-        self._left_for = following if moved else ""
-        self._row = {**self._row, "state": "accepted", "detail": {}}
-        self._recorder = self._fresh_recorder()
-        return True
-
-    def _lets_proceed(self, row: dict[str, Any]) -> bool:
-        """Finish a move whose mover is gone: the host that had the run has written that it left.
-
-        So it never begins there, and may begin here. Whoever else finishes the move says the same.
-        """
-        parked = (row.get("options") or {}).get("parked") and row["state"] not in FINAL
-        proceeds = (row.get("detail") or {}).get("proceeds")
-        if self._left_for != self.run or not parked or proceeds:
-            return False
-        with contextlib.suppress(RunRefused):  # it has ended meanwhile
-            self._lookout().tell(m.Proceed(run=self.run), m.RunState)
-        self._left_for = ""
-        return True
+        self._at.row = {**self._at.row, "state": state, "detail": {"reason": why}}
+        return self._at.row
 
     def _fresh_recorder(self) -> Recorder:
         count = 0 if self._handed is None else self._handed.cell.count
-        return Recorder(self._host.name, self._host.trust, count)
-
-    def _lookout(self) -> Lookout:
-        return self._home.pool.lookouts.of(self._host)
+        return Recorder(self._at.host.name, self._at.host.trust, count)
 
     def _await_end(self, timeout: float | None) -> None:
         if not self.wait(timeout):
-            raise TimeoutError(f"run {self.run[:8]} is still {self._row['state']}; it goes on")
+            raise TimeoutError(f"run {self.run[:8]} is still {self._at.row['state']}; it goes on")
 
     def _collect(self) -> Outcome:
         """Return the run's end and its result, with all its output in the recording."""
@@ -322,24 +269,25 @@ class Run:
         if self._outcome is not None and (self._outcome.parts or not self._outcome.end.size):
             return self._outcome
         self._recorder = self._fresh_recorder()
-        if (self._row.get("detail") or {}).get("removed"):
+        if self._at.detail.get("removed"):
             raise RunRefused(
                 f"{self.host} does not know run {self.run[:8]} any more.",
                 known="It was removed there.",
                 next="%macgpu runs lists the runs that are known.",
             )
-        with self._lookout().link() as link:
+        with self._at.lookout.link() as link:
             execution = Execution(link, self.run, self._recorder, Interrupts(), watch=True)
             outcome = execution.drive()
         # Its parts are fetched again for whoever wants them next: they may be gigabytes.
         self._outcome = Outcome(end=outcome.end, parts=[])
+        self._at.is_settled = True
         return outcome
 
     def _home_copies(self) -> Copies:
         if self._copies is None:
             outcome = self._collect()
-            home, host = self._home, self._host
-            with self._lookout().link() as link:
+            home, host = self._home, self._at.host
+            with self._at.lookout.link() as link:
                 link.connect()
                 self._copies = copies(outcome, link, home.dialect, host.trust, self._imports())
                 link.say(m.Collected(run=self.run, keep=True))
@@ -371,7 +319,7 @@ class Run:
 
     def shown(self) -> dict[str, Any]:
         """Return what is known of it now, for people; see `showing`."""
-        state, row = self.state, self._row
+        state, row = self.state, self._at.row
         return {
             "run": self.run,
             "name": self.name,
@@ -380,12 +328,12 @@ class Run:
             "place": row.get("position"),
             "wait": row.get("wait"),
             **why_it_waits({**row, "state": state}, time.time()),
-            "age": float(row.get("age") or 0.0) + time.monotonic() - self._asked
+            "age": float(row.get("age") or 0.0) + time.monotonic() - self._at.asked
             if state not in FINAL
             else row.get("age"),
             "runs": list(self.runs),
             "kept": row.get("kept"),
-            "purged": bool((row.get("detail") or {}).get("purged")),
+            "purged": bool(self._at.detail.get("purged")),
         }
 
     def __repr__(self) -> str:
