@@ -79,3 +79,35 @@ def test_a_notebook_is_saved_without_outputs(path: Path) -> None:
 )
 def test_a_reader_finds_the_documents_that_every_project_has(document: str) -> None:
     assert (ROOT / document).stat().st_size > 200
+
+
+def placed() -> Iterator[tuple[str, str, str]]:
+    """Yield each place in the tables of files: its path, its folder, and what its row says."""
+    tables = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    tables = tables[tables.index("\n## Files") : tables.index("\n## How a host is reached")]
+    for place, holds in re.findall(r"^\| (`.+?) \| (.+) \|$", tables, re.MULTILINE):
+        folder = ""
+        for word in re.findall(r"`([^`]+)`", place):
+            path = word if "/" in word else folder + word
+            folder = path[: path.rfind("/") + 1]
+            yield path, folder, holds
+
+
+def test_every_place_in_the_tables_of_files_is_there() -> None:
+    package = ROOT / "jupyter_macgpu"
+    for path, _, _ in placed():
+        places = package / path, package / f"{path}.py", ROOT / path
+        assert any(place.exists() for place in places), path
+
+
+def test_every_module_has_its_place_in_the_tables_of_files() -> None:
+    named = set()
+    for path, folder, holds in placed():
+        named |= {path, *(folder + word for word in re.findall(r"`([^`]+)`", holds))}
+    package = ROOT / "jupyter_macgpu"
+    modules = {
+        path.relative_to(package).with_suffix("").as_posix()
+        for path in package.rglob("*.py")
+        if path.stem not in ("__init__", "__main__")
+    }
+    assert modules - named == set()
