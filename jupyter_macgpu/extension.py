@@ -23,6 +23,7 @@ from .ledger import Ledger
 from .notebook import (
     RunningCell,
     asked_by_front_end,
+    is_typed_bare,
     kernel_id,
     notebook_name,
     request_id,
@@ -184,14 +185,14 @@ class Extension:
         if self.sticky.on:
             refuse_own_lines(body)
         self.tell_of_fleet()
-        above = "" if self.sticky.took(body) else "\n"
+        headed = not (self.sticky.took(body) or is_typed_bare(self.shell))
         cell = Cell(
             source=body,
-            code=plain_code(self.shell, body, self.dialect.transform, above),
+            code=plain_code(self.shell, body, self.dialect.transform, "\n" * headed),
             count=self.shell.displayhook.prompt_count,
             cell=self.running.cell,
             kernel=kernel_id(self.shell),
-            headed=not self.sticky.took(body),
+            headed=headed,
             request=request_id(self.shell),
             dialect=self.dialect,
         )

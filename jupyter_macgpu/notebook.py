@@ -58,6 +58,16 @@ def request_id(shell: InteractiveShell) -> str:
     return str((parent.get("header") or {}).get("msg_id", ""))
 
 
+def is_typed_bare(shell: InteractiveShell) -> bool:
+    """Say whether the cell that runs has no magic of its own: its front end put the line there.
+
+    The panel says so of a cell that it hands in, so that its lines are counted as they stand.
+    """
+    kernel = getattr(shell, "kernel", None)
+    parent: Any = {} if kernel is None else kernel.get_parent("shell")
+    return (parent.get("metadata") or {}).get("macgpuBare") is True
+
+
 def is_asked_now(request: str) -> bool:
     """Say whether a request, by its id, is the one that is being done."""
     shell = running_shell()

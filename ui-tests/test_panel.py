@@ -149,6 +149,14 @@ def test_a_cell_runs_after_another_one_and_is_cancelled_with_it(
     assert "second" not in lines(book.outputs(1))
 
 
+def test_an_error_is_shown_at_the_line_that_stands_in_the_cell(fleet_lab: Front) -> None:
+    book = fleet_lab.open(["one = 1\none / 0"])
+    panel = Panel(book)
+    panel.run_cell(0)
+    panel.written(0, "----> 2 one / 0")
+    expect(book.output(0)).not_to_contain_text("%%macgpu")
+
+
 def test_a_cell_starts_at_a_time_and_says_so_until_it_is_cancelled(fleet_lab: Front) -> None:
     book = fleet_lab.open(["print('never')"])
     panel = Panel(book)

@@ -89,7 +89,12 @@ export async function runCell(panel: NotebookPanel, how: IHow = {}): Promise<str
     cell.setPrompt('');
     return problem;
   }
-  const metadata = { ...model.metadata, cellId: model.sharedModel.getId() };
+  const metadata = {
+    ...model.metadata,
+    cellId: model.sharedModel.getId(),
+    // The kernel counts the lines that the user sees.
+    macgpuBare: !MAGIC.test(source)
+  };
   const reply = await OutputArea.execute(
     detached(source, how),
     cell.outputArea,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 import nbformat
 import pytest
@@ -125,6 +126,29 @@ def test_a_kernel_runs_sticky_cells_and_leaves_silent_requests_alone(own_state):
         asked = client.kc.execute("", silent=True, user_expressions={"x": "inspected"})
         seen = client.wait_for_reply(asked)["content"]["user_expressions"]["x"]["data"]
         assert seen == mine
+
+
+@pytest.mark.parametrize(
+    ("source", "error"), [("x = 1\n1/0", "----> 2 "), ("x = 1\nx = = 1", "line 2\n")]
+)
+def test_a_front_end_that_puts_the_line_in_front_has_lines_counted_as_they_stand(
+    own_state, source, error
+):
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("%load_ext jupyter_macgpu")])
+    client = NotebookClient(book, timeout=60)
+    with client.setup_kernel():
+        client.execute_cell(book.cells[0], 0)
+        said = {"code": f"%%macgpu\n{source}", "silent": False, "store_history": True}
+        message = client.kc.session.msg(
+            "execute_request",
+            {**said, "user_expressions": {}, "allow_stdin": False},
+            metadata={"macgpuBare": True},
+        )
+        client.kc.shell_channel.send(message)
+        reply = client.wait_for_reply(message["header"]["msg_id"])["content"]
+        shown = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(reply["traceback"]))
+        assert error in shown
+        assert "%%macgpu" not in shown
 
 
 def test_the_transform_is_undisturbed_by_an_error():
