@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .declined import same_cell
 from .ledger import open_runs
+from .moments import WAITING, starts
 from .standing import span
 from .wire.errors import MacGPUError, TransportError
 from .wire.plain import plain_line
@@ -122,7 +123,8 @@ def _said(row: dict[str, Any], host: str) -> str:
     if row["state"] not in FINAL:
         if options.get("parked") and not detail.get("proceeds"):
             return f"{run} was being moved to {host}: %macgpu move {str(row['run'])[:8]}"
-        return f"{run} is {row['state']} on {host}: {attach}"
+        when = starts(options, detail.get("reason"), time.time()) if row["state"] in WAITING else ""
+        return f"{run} {when or 'is ' + str(row['state'])} on {host}: {attach}"
     if detail.get("purged"):
         return f"{run} on {host} ended ({row['state']}) and was deleted, as nobody came for it"
     if row.get("collected") or detail.get("retried"):

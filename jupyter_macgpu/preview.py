@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import builtins
+import time
 from typing import TYPE_CHECKING, Any
 
 from .gathering import gather
+from .moments import meant, shown
 from .placement import rows_of
 from .scheduling.explain import table
 from .way import read, wish_for
@@ -33,6 +35,9 @@ def preview(cell: Cell, namespace: dict[str, Any], options: CellOptions, pool: P
     capture = inputs.capture
     total = sum(capture.nbytes.values()) + len(capture.stream)
     lines = [f"would run on {placement.host.name} ({placement.reason})"]
+    if options.at:
+        now = time.time()
+        lines.append(f"would start at {shown(meant(options.at, now), now)}")
     if placement.past is not None:
         lines.append(placement.past.text())
     if len(placement.ranking.candidates) > 1:

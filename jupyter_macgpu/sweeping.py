@@ -274,7 +274,7 @@ class Sweep(Sequence[dict[str, Any]]):
         seconds = known["age"] if known["state"] == "started" else run.ran
         told = {_STATE: known["state"], _HOST: known["host"], _SECONDS: seconds, _RUN: known["run"]}
         if known["state"] not in FINAL:
-            return told
+            return {**told, _WHY: known["starts"]}
         try:
             told |= self._scalars(run) if known["state"] == "ok" else {_WHY: _why(run)}
         except MacGPUError as error:

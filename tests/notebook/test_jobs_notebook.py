@@ -40,6 +40,11 @@ def test_the_table_of_a_sweep_is_brought_up_to_date_where_it_stands(shown):
     assert "loss 0.0" in shown["best"]
 
 
+def test_a_job_starts_at_its_time(shown):
+    assert "later on this-machine" in shown["at"]
+    assert shown["at-result"] == "'200 points, at last'"
+
+
 def test_a_job_that_is_cancelled_clears_up(shown):
     assert "cancelled cleared up" in shown["cancel"]
     assert "endless" in shown["runs"]

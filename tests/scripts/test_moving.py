@@ -53,6 +53,16 @@ def test_a_run_that_waits_is_moved_with_its_inputs_and_runs_once(
     assert side.read_text() == "x"
 
 
+def test_a_run_that_waits_for_its_time_is_moved_and_keeps_it(book: Notebook) -> None:
+    book.run("%%macgpu --at in 2h --on a --as goes\n1").error_is(None)
+    run = book.names["_"]
+    due = run.shown()["at"]
+    book.run("%macgpu move goes b").error_is(None)
+    assert (run.state, run.host, run.shown()["at"]) == ("queued", "b", due)
+    assert "starts at" in repr(run)
+    run.cancel()
+
+
 def test_what_has_started_stays(book: Notebook, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     run = blocked(book, gate)

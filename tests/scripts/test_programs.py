@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -194,11 +195,25 @@ def test_a_script_may_follow_another(shell: Shell) -> None:
     assert bad[:8] in ran.err
 
 
+def test_a_program_starts_at_its_time_by_itself(shell: Shell) -> None:
+    shell.write("then.py", "import time; print(time.time())")
+    before = time.time()
+    run = shell.macgpu("run", "--at", "in 3s", "then.py").out.strip()
+    later = shell.macgpu("run", "--at", "tomorrow 7:00", "--as", "morning", "then.py").out.strip()
+    assert "07:00" in shell.macgpu("runs").out
+    assert float(shell.macgpu("attach", run).out) >= before + 3.0
+    assert shell.macgpu("cancel", "morning").code == 0
+    assert later in shell.macgpu("runs", "--json").out
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["--detach", "--get", "x", "there.py"], "macgpu attach RUN --get PATH later"),
         (["--detach", "there.ipynb"], "it cannot be detached"),
+        (["--at", "18:30", "--get", "x", "there.py"], "--at waits for nothing"),
+        (["--at", "18:30", "there.ipynb"], "Leave out --at"),
+        (["--at", "next week", "there.py"], "--at next week: this is no time."),
         (["--sweep", "a=1", "there.py"], "--sweep is not an option of macgpu run"),
     ],
 )

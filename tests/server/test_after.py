@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import secrets
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from jupyter_macgpu.moments import written
 from jupyter_macgpu.server.contract import validator
 from tests.scripts.fleet import several
 
@@ -71,6 +73,24 @@ def test_a_cell_does_not_follow_a_bad_end_unless_it_may_be_one(
     follows = submit(server, "2", after=[f"any:{bad}"]).json["run"]
     listener.until(is_("cancelled", cut))
     listener.until(is_("ok", follows))
+
+
+def test_a_cell_without_a_kernel_starts_at_its_time(server: Running, listener: Listener) -> None:
+    answer = submit(server, "1", at="2001-01-01T00:00Z")
+    assert (answer.status, b"that is past" in answer.raw) == (400, True)
+    due = round(time.time()) + 86400.0
+    answer = submit(server, "1", at=written(due))
+    assert answer.status == 202, answer.raw
+    row = answer.json
+    validator("Run").validate(row)
+    assert (row["at"], row["state"], row["reason"]) == (due, "queued", "its time has not come")
+    listener.until(is_("queued", row["run"]))
+    server.ask("POST", f"runs/{row['run']}/cancel", {})
+    listener.until(is_("cancelled", row["run"]))
+    began = submit(server, "import time\nprint(time.time())", at="+2s").json
+    listener.until(is_("ok", began["run"]))
+    shown = server.ask("GET", f"runs/{began['run']}/outputs").json["outputs"]
+    assert float(shown[0]["text"]) >= began["at"]
 
 
 def test_a_cell_follows_runs_of_its_own_host_alone(server: Running, tmp_path: Path) -> None:
