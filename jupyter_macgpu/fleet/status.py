@@ -242,8 +242,10 @@ def _mapping(said: object) -> Mapping[str, Any]:
 
 
 def _number(said: object) -> float | None:
-    real = isinstance(said, (int, float)) and not isinstance(said, bool) and said == said
-    return float(said) if real and abs(float(said)) < 1e18 else None  # type: ignore[arg-type]
+    if not isinstance(said, (int, float)) or isinstance(said, bool):
+        return None
+    # Compared before it is made a float: a whole number may be too large for one. NaN is not less.
+    return float(said) if abs(said) < 1e18 else None
 
 
 def _whole(said: object) -> int | None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from jupyter_macgpu.fleet.hosts import Host
-from jupyter_macgpu.fleet.status import Heard
+from jupyter_macgpu.fleet.status import Heard, host_status
 from jupyter_macgpu.scheduling.status import State
 from jupyter_macgpu.scheduling.weights import STALE_AFTER
 from jupyter_macgpu.statuses import LONGEST, Statuses, key_of, sample_of, tells, verdict_on
@@ -224,3 +224,12 @@ def test_an_older_supervisor_tells_of_its_slots_and_runs() -> None:
     assert sample_of(new)["lanes"] == SAMPLE["lanes"]
     assert sample_of(hello(slots="x", live=None)) == {}
     assert not tells(None)
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**400), 1e300, float("nan"), True, "7", None, []])
+def test_what_is_no_sensible_number_is_unknown(number: object) -> None:
+    said = {"age": number, "lanes": {"gpu": {"wait": number, "queued": number}}}
+    heard = Heard().told(SAMPLE | said, 1000.0)
+    assert heard.sampled is None
+    status = host_status(HOST, heard)
+    assert (status.gpu.wait, status.gpu.queued) == (None, None)
