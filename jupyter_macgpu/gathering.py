@@ -112,7 +112,7 @@ def _meant(text: str) -> list[str]:
         return [path]
     if is_pattern(path):
         # Path.glob takes no absolute pattern.
-        found = sorted(glob.glob(path, recursive=True))  # noqa: PTH207
+        found = sorted(glob.glob(path, recursive=True))  # noqa: PTH207 (as above)
         if found:
             return found
         raise InputError(f"No file here fits {shown(text)}.", next="Write another pattern.")

@@ -34,7 +34,7 @@ def kernel_id(shell: InteractiveShell) -> str:
     """Return the kernel's id from its connection file; ``""`` without one."""
     kernel = getattr(shell, "kernel", None)
     path = str(getattr(getattr(kernel, "parent", None), "connection_file", ""))
-    return os.path.basename(path).removeprefix("kernel-").removesuffix(".json")  # noqa: PTH119
+    return os.path.basename(path).removeprefix("kernel-").removesuffix(".json")  # noqa: PTH119 (each cell)
 
 
 def asked_by_front_end(shell: InteractiveShell) -> bool:

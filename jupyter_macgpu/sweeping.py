@@ -197,9 +197,10 @@ class Sweep(Sequence[dict[str, Any]]):
             Seconds to wait at most; None waits for ever.
         """
         until = None if timeout is None else time.monotonic() + timeout
-        left: Callable[[], float | None] = lambda: (  # noqa: E731
-            None if until is None else max(0.0, until - time.monotonic())
-        )
+
+        def left() -> float | None:
+            return None if until is None else max(0.0, until - time.monotonic())
+
         return all(run.wait(left()) for run in self.runs)
 
     def cancel(self, *, kill: bool = False) -> None:

@@ -186,7 +186,7 @@ def _descriptors(_folder: Path) -> str:
         os.close(write)
         os.write(fds[0], b"alive")
         os.close(fds[0])
-    with open(read, "rb") as rest:  # noqa: PTH123
+    with open(read, "rb") as rest:  # noqa: PTH123 (a descriptor)
         _expect(rest.read(), b"alive")
     return "handed over, acknowledged, closed by the sender: works on"
 

@@ -20,7 +20,7 @@ from ..wire.folder import DEEPEST, BadPath, inside
 from . import store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
 #: Entries of a folder that are looked at after a run. In a folder with more, nothing is said of
@@ -171,7 +171,7 @@ class Folder:
 
     # Looking.
 
-    def walk(self) -> Iterator[Entry]:
+    def walk(self) -> Generator[Entry, None, None]:
         """Yield all that is in the folder, in no order; folders too deep are not entered."""
         try:
             top = os.open(self.path, _FOLDER)
@@ -213,7 +213,7 @@ class Folder:
         for number, entry in enumerate(walk):
             if number >= LOOKED_AT:
                 self._crowded = True
-                walk.close()  # type: ignore[attr-defined]  # a generator
+                walk.close()
                 return None
             if entry.is_file and not _NOT_WRITTEN & set(entry.path.split("/")[:-1]):
                 found[entry.path] = entry.version

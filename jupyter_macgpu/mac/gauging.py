@@ -275,8 +275,9 @@ def _found(said: bytes) -> dict[str, Any] | None:
 
 
 def _is_within(figure: object, low: float, high: float) -> bool:
-    real = isinstance(figure, (int, float)) and not isinstance(figure, bool)
-    return real and low <= figure <= high  # type: ignore[operator]
+    if not isinstance(figure, (int, float)) or isinstance(figure, bool):
+        return False
+    return low <= figure <= high
 
 
 def _patience() -> float:

@@ -66,7 +66,7 @@ class Journals:
         if fd >= 0:
             try:
                 # Renaming a file costs a seventh of making one.
-                os.rename(self._spare_path, path)  # noqa: PTH104
+                os.rename(self._spare_path, path)  # noqa: PTH104 (once a run)
             except OSError:
                 os.close(fd)
                 fd = -1

@@ -177,9 +177,10 @@ class Merger:
         while any(pipe.parts for pipe in self._pipes.values()):
             for pipe in self._pipes.values():
                 yield from self._written(pipe)
-            numbers = [p.parts[0].number for p in self._pipes.values() if p.parts]  # type: ignore[union-attr]
-            if numbers:
-                yield from self._pass(min(numbers))
+            # Bytes are gone from the front of each pipe, so that marks are left there, or nothing.
+            first = min(self._first_mark(pipe) for pipe in self._pipes.values())
+            if isinstance(first, int):
+                yield from self._pass(first)
         for number in sorted(self._events):
             yield self._events.pop(number)
 
@@ -209,11 +210,12 @@ class Merger:
 
     @staticmethod
     def _written(pipe: _Pipe) -> Iterator[Written]:
-        pieces = []
-        while pipe.parts and isinstance(pipe.parts[0], bytes):
-            pieces.append(pipe.parts.popleft())
+        pieces: list[bytes] = []
+        while pipe.parts and isinstance(first := pipe.parts[0], bytes):
+            pieces.append(first)
+            pipe.parts.popleft()
         if pieces:
-            yield Written(pipe.name, b"".join(pieces))  # type: ignore[arg-type]
+            yield Written(pipe.name, b"".join(pieces))
 
     def _mend(self, name: str, data: bytes) -> bytes:
         """Return the first bytes of a pipe without the rest of a mark that was read in part.

@@ -34,10 +34,11 @@ class Pause:
 
     def begin(self, seconds: object) -> str:
         """Pause for so many seconds from now on, or return what is wrong with that."""
-        number = type(seconds) in (int, float)
-        if not number or not 0 < seconds <= LONGEST:  # type: ignore[operator]
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+            seconds = 0.0
+        if not 0 < seconds <= LONGEST:
             return f"a pause lasts up to {LONGEST / 86400:g} days"
-        until = time.time() + float(seconds)  # type: ignore[arg-type]
+        until = time.time() + float(seconds)
         fresh = self._path.with_suffix(".new")
         try:
             fresh.write_text(f"{until:.3f}\n")

@@ -43,7 +43,7 @@ def _do(
 ) -> None:
     try:
         result, error = act(), None
-    except Exception as raised:
+    except Exception as raised:  # whatever it is, it is raised where the answer is awaited
         result, error = None, raised
     with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
         loop.call_soon_threadsafe(_told, answer, result, error)

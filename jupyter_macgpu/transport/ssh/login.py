@@ -83,7 +83,7 @@ class Keyring:
             pass
         try:
             secret = self._ask(f"Passphrase of {path}: ")
-        except Exception as error:
+        except Exception as error:  # whatever a front end raises that cannot ask
             raise LoginRefused(
                 f"The key {path} has a passphrase, and nobody can be asked for it here.",
                 next=f"Run `ssh-add {path}` before, so that the agent has the key.",

@@ -49,12 +49,12 @@ def meminfo(text: str) -> Telemetry:
     said = {name: int(value) * 1024 for name, value in _KIB.findall(text)}
     total, available = said.get("MemTotal"), said.get("MemAvailable")
     swap, unused = said.get("SwapTotal"), said.get("SwapFree")
-    both = total is not None and available is not None
+    used = None if total is None or available is None else max(0, total - available)
     return Telemetry(
         memory=Memory(
             total_bytes=total,
             available_bytes=available,
-            used_bytes=max(0, total - available) if both else None,  # type: ignore[operator]
+            used_bytes=used,
             free_bytes=said.get("MemFree"),
             active_bytes=said.get("Active"),
             inactive_bytes=said.get("Inactive"),

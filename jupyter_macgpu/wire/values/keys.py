@@ -85,11 +85,11 @@ def _hashes_plainly(cls: type) -> bool:
     if hashing is _OBJECT_HASH or hashing is _ENUM_HASH or issubclass(cls, pathlib.PurePath):
         comparing: Any = cls.__eq__
         return cls.__module__ != "__main__" or comparing is _OBJECT_EQ
-    library = sys.modules.get(cls.__module__.partition(".")[0])
+    library: Any = sys.modules.get(cls.__module__.partition(".")[0])
     match getattr(library, "__name__", ""):
         case "numpy":
-            return issubclass(cls, (library.generic, library.dtype))  # type: ignore[union-attr]
+            return issubclass(cls, (library.generic, library.dtype))
         case "torch":
-            plain: tuple[type, ...] = (library.Tensor, library.nn.Parameter, library.dtype)  # type: ignore[union-attr]
-            return cls in plain or cls is library.device  # type: ignore[union-attr]
+            plain: tuple[type, ...] = (library.Tensor, library.nn.Parameter, library.dtype)
+            return cls in plain or cls is library.device
     return False
