@@ -17,6 +17,7 @@ import { FleetModel } from './model';
 import { announce } from './notify';
 import { FleetPanel } from './panel';
 import { sections } from './panel/sections';
+import { Sheet } from './panel/sheet';
 import { Requests } from './request';
 import type { IHow } from './runcell';
 import { addRunning } from './running';
@@ -91,7 +92,9 @@ const panel: JupyterFrontEndPlugin<void> = {
     restorer: ILayoutRestorer | null
   ) => {
     const language = translator ?? nullTranslator;
-    const made = new FleetPanel(fleet, language, sections(fleet, shared, language.load(DOMAIN)));
+    const sheet = new Sheet();
+    const inside = sections(fleet, shared, language.load(DOMAIN), sheet);
+    const made = new FleetPanel(fleet, language, inside, sheet);
     restorer?.add(made, made.id);
     app.shell.add(made, 'right', { rank: 600, type: 'Macs' });
   }

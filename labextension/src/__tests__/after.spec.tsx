@@ -1,6 +1,7 @@
 import { nullTranslator } from '@jupyterlab/translation';
 import { Signal } from '@lumino/signaling';
-import { act, fireEvent, render, screen, within } from '@testing-library/react';
+import { Panel, Widget } from '@lumino/widgets';
+import { act, cleanup, fireEvent, render, screen, within } from '@testing-library/react';
 import * as React from 'react';
 
 import { Actions } from '../actions';
@@ -9,6 +10,7 @@ import type { FleetModel } from '../model';
 import { CellForm } from '../panel/cellform';
 import { Runs } from '../panel/runs';
 import { ScheduleForm } from '../panel/scheduleform';
+import { Sheet } from '../panel/sheet';
 import { detached, moment } from '../runcell';
 import type { IHow } from '../runcell';
 import { isTimed, reasonOf, runWord } from '../words';
@@ -46,6 +48,8 @@ describe('after another run', () => {
   let server: Server;
   let model: FleetModel;
   let handed: IHow[];
+  let around: Panel;
+  let sheet: Sheet;
 
   const follow = async (how: IHow): Promise<void> => {
     handed.push(how);
@@ -55,12 +59,20 @@ describe('after another run', () => {
     server = new Server();
     model = server.model();
     handed = [];
+    sheet = new Sheet();
+    around = new Panel();
+    around.addWidget(sheet);
+    Widget.attach(around, document.body);
     model.look();
     await server.open();
     server.begin([host('studio')], [run('a', { name: 'train' }), run('b', { final: true })]);
   });
 
-  afterEach(() => model.dispose());
+  afterEach(() => {
+    cleanup();
+    around.dispose();
+    model.dispose();
+  });
 
   it('the selected cell is handed in from the row of a run that is not over', async () => {
     const shared = { fleet: model, trans, actions: new Actions(model, trans) };
@@ -84,6 +96,7 @@ describe('after another run', () => {
       <CellForm
         fleet={model}
         trans={trans}
+        sheet={sheet}
         panel={panel}
         firstLine={() => 'fit(model)'}
         runCell={follow}
@@ -104,7 +117,7 @@ describe('after another run', () => {
   it('a cell starts at a time of the clock here, wherever its kernel is', async () => {
     const panel = { content: { activeCellChanged: new Signal({}), activeCell: null } } as any;
     const shared = { fleet: model, trans, panel, firstLine: () => '', close: () => undefined };
-    render(<CellForm {...shared} runCell={follow} />);
+    render(<CellForm {...shared} sheet={sheet} runCell={follow} />);
     const form = screen.getByRole('form', { name: 'Run the selected cell' });
     fireEvent.change(within(form).getByLabelText('When'), { target: { value: 'at' } });
     expect(within(form).getByText(/at the next contact if it is asleep or off/)).toBeTruthy();
@@ -133,6 +146,43 @@ describe('after another run', () => {
     expect(runWord(trans, run('c', { at: soon }))).toBe('running');
   });
 
+  it('a form takes the focus and gives it back, and the escape key closes it', () => {
+    const Opener = (): React.ReactElement => {
+      const [isOpen, open] = React.useState(false);
+      return (
+        <>
+          <button onClick={() => open(true)}>open</button>
+          {isOpen && (
+            <ScheduleForm
+              fleet={model}
+              trans={trans}
+              sheet={sheet}
+              actions={new Actions(model, trans)}
+              path="a.ipynb"
+              firstLine={() => ''}
+              save={async () => undefined}
+              close={() => open(false)}
+            />
+          )}
+        </>
+      );
+    };
+    render(<Opener />, { container: around.node.appendChild(document.createElement('div')) });
+    expect(sheet.isVisible).toBe(false);
+    const button = screen.getByRole('button', { name: 'open' });
+    button.focus();
+    fireEvent.click(button);
+    expect(sheet.isVisible).toBe(true);
+    const form = screen.getByRole('form', { name: 'Run the whole notebook' });
+    const when = within(form).getByLabelText('When');
+    expect(document.activeElement).toBe(when);
+    expect(when.title).toBe('now');
+    fireEvent.keyDown(when, { key: 'Escape' });
+    expect(sheet.isVisible).toBe(false);
+    expect(screen.queryByRole('form')).toBeNull();
+    expect(document.activeElement).toBe(button);
+  });
+
   it('a whole notebook begins, in what the server is asked for', async () => {
     server.answers.jobs = () => [201, {}];
     const actions = new Actions(model, trans);
@@ -140,6 +190,7 @@ describe('after another run', () => {
       <ScheduleForm
         fleet={model}
         trans={trans}
+        sheet={sheet}
         actions={actions}
         path="a.ipynb"
         firstLine={() => ''}

@@ -3,6 +3,8 @@ import * as React from 'react';
 
 import type { IFleet, IHeardRun } from '../tokens';
 import { runWord } from '../words';
+import { Choice } from './form';
+import type { Option } from './form';
 import { title } from './title';
 
 /** What a priority may be. */
@@ -41,24 +43,13 @@ export function After(props: {
   };
   return (
     <>
-      <label>
-        {trans.__('After')}
-        <select
-          className="macgpu-Input"
-          required
-          value={after.run}
-          onChange={event => change({ ...after, run: event.target.value })}
-        >
-          <option value="" disabled>
-            {runs.length ? trans.__('choose…') : trans.__('none is under way')}
-          </option>
-          {runs.map(run => (
-            <option key={run.run} value={run.run}>
-              {text(run)}
-            </option>
-          ))}
-        </select>
-      </label>
+      <Choice
+        label={trans.__('After')}
+        empty={runs.length ? trans.__('choose…') : trans.__('none is under way')}
+        options={runs.map((run): Option => [run.run, text(run)])}
+        value={after.run}
+        change={run => change({ ...after, run })}
+      />
       <AnyEnd trans={trans} isAny={after.isAny} change={isAny => change({ ...after, isAny })} />
     </>
   );

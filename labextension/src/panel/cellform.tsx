@@ -10,11 +10,14 @@ import { first } from '../visits';
 import { takesRuns } from '../words';
 import { After, named, Priority } from './after';
 import { useChanges } from './changes';
+import { Choice, Form, OnMac } from './form';
+import type { Sheet } from './sheet';
 
 /** Asks when and where the selected cell is to run. */
 export function CellForm(props: {
   fleet: IFleet;
   trans: TranslationBundle;
+  sheet: Sheet;
   panel: NotebookPanel;
   firstLine: (run: IHeardRun) => string;
   runCell: (how: IHow) => Promise<void>;
@@ -36,52 +39,37 @@ export function CellForm(props: {
     props.close();
   };
   return (
-    <form
-      className="macgpu-Form"
-      aria-label={trans.__('Run the selected cell')}
-      onSubmit={event => {
-        event.preventDefault();
-        send();
-      }}
+    <Form
+      {...props}
+      name={trans.__('Run the selected cell')}
+      about={
+        isCode ? first(cell.model.sharedModel.getSource()) || trans.__('an empty cell') : '–'
+      }
+      verb={trans.__('Run')}
+      isReady={isCode}
+      send={send}
     >
-      <code className="macgpu-Run-line">
-        {isCode ? first(cell.model.sharedModel.getSource()) || trans.__('an empty cell') : '–'}
-      </code>
-      <label>
-        {trans.__('When')}
-        <select
-          className="macgpu-Input"
-          value={when}
-          onChange={event => setWhen(event.target.value)}
-        >
-          <option value="now">{trans.__('now')}</option>
-          <option value="after">{trans.__('after a run')}</option>
-          <option value="at">{trans.__('at a time')}</option>
-        </select>
-      </label>
+      <Choice
+        label={trans.__('When')}
+        options={[
+          ['now', trans.__('now')],
+          ['after', trans.__('after a run')],
+          ['at', trans.__('at a time')]
+        ]}
+        value={when}
+        change={setWhen}
+      />
       {when === 'after' && <After {...props} after={after} change={setAfter} />}
       {when === 'at' && <At trans={trans} at={at} change={setAt} />}
-      <label>
-        {trans.__('On')}
-        <select className="macgpu-Input" value={on} onChange={event => setOn(event.target.value)}>
-          <option value="">{trans.__('as the notebook says')}</option>
-          {[...fleet.hosts.values()].filter(takesRuns).map(host => (
-            <option key={host.name} value={host.name}>
-              {host.name}
-            </option>
-          ))}
-        </select>
-      </label>
+      <OnMac
+        trans={trans}
+        any={trans.__('as the notebook says')}
+        names={[...fleet.hosts.values()].filter(takesRuns).map(host => host.name)}
+        value={on}
+        change={setOn}
+      />
       <Priority trans={trans} value={priority} change={setPriority} />
-      <div className="macgpu-Buttons">
-        <button className="macgpu-Button" type="submit" disabled={!isCode}>
-          {trans.__('Run')}
-        </button>
-        <button className="macgpu-Button" type="button" onClick={props.close}>
-          {trans.__('Close')}
-        </button>
-      </div>
-    </form>
+    </Form>
   );
 }
 

@@ -3,10 +3,11 @@ import type { ITranslator } from '@jupyterlab/translation';
 import type { IDisposable } from '@lumino/disposable';
 import type { Message } from '@lumino/messaging';
 import { SplitPanel } from '@lumino/widgets';
-import type { Widget } from '@lumino/widgets';
+import type { PanelLayout, Widget } from '@lumino/widgets';
 
 import { fleetIcon } from '../icons';
 import type { IFleet } from '../tokens';
+import type { Sheet } from './sheet';
 
 /** How the sections share the panel's height at first. */
 const SIZES = [2, 5, 4, 2];
@@ -16,7 +17,8 @@ export class FleetPanel extends SidePanel {
   constructor(
     private _fleet: IFleet,
     translator: ITranslator,
-    sections: readonly Widget[]
+    sections: readonly Widget[],
+    sheet: Sheet
   ) {
     super({ translator });
     this.id = 'macgpu-panel';
@@ -24,6 +26,9 @@ export class FleetPanel extends SidePanel {
     this.title.icon = fleetIcon;
     this.title.caption = translator.load('jupyter_macgpu').__('Macs and their runs');
     sections.forEach(section => this.addWidget(section));
+    (this.layout as PanelLayout).addWidget(sheet);
+    // What lies beneath is neither reached by keys nor read out.
+    sheet.openChanged.connect((_, isOpen) => this.content.node.toggleAttribute('inert', isOpen));
   }
 
   dispose(): void {

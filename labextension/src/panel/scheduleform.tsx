@@ -6,6 +6,8 @@ import type { Actions } from '../actions';
 import type { IFleet, IHeardRun } from '../tokens';
 import { After, named, Priority } from './after';
 import type { IAfter } from './after';
+import { Choice, Form, OnMac } from './form';
+import type { Sheet } from './sheet';
 
 /** What is filled in. */
 export interface IFilled {
@@ -66,6 +68,7 @@ export function ScheduleForm(props: {
   fleet: IFleet;
   actions: Actions;
   trans: TranslationBundle;
+  sheet: Sheet;
   path: string;
   firstLine: (run: IHeardRun) => string;
   /** Save the notebook: the server runs what is on its disk. */
@@ -78,9 +81,14 @@ export function ScheduleForm(props: {
   const [problem, tell] = React.useState('');
   // The same one however often it is sent, so that it is done once.
   const key = React.useMemo(() => UUID.uuid4(), [path]);
+  const set = (name: Exclude<keyof IFilled, 'after'>) => ({
+    value: filled[name],
+    change: (value: string) => fill({ ...filled, [name]: value })
+  });
   const field = (name: Exclude<keyof IFilled, 'after'>) => ({
     className: 'macgpu-Input',
     value: filled[name],
+    title: filled[name] || undefined,
     onChange: (event: { target: { value: string } }) =>
       fill({ ...filled, [name]: event.target.value })
   });
@@ -103,23 +111,24 @@ export function ScheduleForm(props: {
     }
   };
   return (
-    <form
-      className="macgpu-Form"
-      aria-label={trans.__('Run the whole notebook')}
-      onSubmit={event => {
-        event.preventDefault();
-        void send();
-      }}
+    <Form
+      {...props}
+      name={trans.__('Run the whole notebook')}
+      about={path}
+      verb={filled.when === 'now' ? trans.__('Run') : trans.__('Schedule')}
+      problem={problem}
+      send={() => void send()}
     >
-      <label>
-        {trans.__('When')}
-        <select {...field('when')}>
-          <option value="now">{trans.__('now')}</option>
-          <option value="at">{trans.__('at a time')}</option>
-          <option value="after">{trans.__('after a run')}</option>
-          <option value="cron">{trans.__('again and again')}</option>
-        </select>
-      </label>
+      <Choice
+        label={trans.__('When')}
+        options={[
+          ['now', trans.__('now')],
+          ['at', trans.__('at a time')],
+          ['after', trans.__('after a run')],
+          ['cron', trans.__('again and again')]
+        ]}
+        {...set('when')}
+      />
       {filled.when === 'after' && (
         <After {...props} after={filled.after} change={after => fill({ ...filled, after })} />
       )}
@@ -135,22 +144,13 @@ export function ScheduleForm(props: {
           <input type="text" {...field('cron')} />
         </label>
       )}
-      <label>
-        {trans.__('On')}
-        <select {...field('on')}>
-          <option value="">{trans.__('Any Mac')}</option>
-          {[...fleet.hosts.keys()].map(name => (
-            <option key={name} value={name}>
-              {name}
-            </option>
-          ))}
-        </select>
-      </label>
-      <Priority
+      <OnMac
         trans={trans}
-        value={filled.priority}
-        change={priority => fill({ ...filled, priority })}
+        any={trans.__('Any Mac')}
+        names={fleet.hosts.keys()}
+        {...set('on')}
       />
+      <Priority trans={trans} {...set('priority')} />
       <label>
         {trans.__('Parameters')}
         <input type="text" placeholder='{"epochs": 10}' {...field('parameters')} />
@@ -160,50 +160,45 @@ export function ScheduleForm(props: {
         <input type="text" placeholder={trans.__('beside the notebook')} {...field('output')} />
       </label>
       {filled.when === 'cron' && (
-        <label>
-          {trans.__('If one still runs')}
-          <select {...field('concurrency')}>
-            <option value="skip">{trans.__('leave the next out')}</option>
-            <option value="queue">{trans.__('run the next after it')}</option>
-          </select>
-        </label>
-      )}
-      {filled.when === 'after' && (
-        <p className="macgpu-Card-about">
-          {trans.__(
-            'This Jupyter server begins it. If the server is off by then, it begins when the server is back.'
-          )}
-        </p>
+        <Choice
+          label={trans.__('If one still runs')}
+          options={[
+            ['skip', trans.__('leave the next out')],
+            ['queue', trans.__('run the next after it')]
+          ]}
+          {...set('concurrency')}
+        />
       )}
       {(filled.when === 'at' || filled.when === 'cron') && (
-        <>
-          <label>
-            {trans.__('If the server was off')}
-            <select {...field('missed')}>
-              <option value="skip">{trans.__('leave it out')}</option>
-              <option value="once">{trans.__('run it once, when it is back')}</option>
-            </select>
-          </label>
-          <p className="macgpu-Card-about">
-            {trans.__(
-              'The times are those of this Jupyter server. While it is off nothing begins; what has begun on a Mac goes on.'
-            )}
-          </p>
-        </>
+        <Choice
+          label={trans.__('If the server was off')}
+          options={[
+            ['skip', trans.__('leave it out')],
+            ['once', trans.__('run it once, when it is back')]
+          ]}
+          {...set('missed')}
+        />
       )}
-      {problem && (
-        <p className="macgpu-Card-reason" role="alert">
-          {problem}
-        </p>
-      )}
-      <div className="macgpu-Buttons">
-        <button className="macgpu-Button" type="submit">
-          {filled.when === 'now' ? trans.__('Run') : trans.__('Schedule')}
-        </button>
-        <button className="macgpu-Button" type="button" onClick={props.close}>
-          {trans.__('Close')}
-        </button>
-      </div>
-    </form>
+      <Off trans={trans} when={filled.when} />
+    </Form>
+  );
+}
+
+/** Says what it means that this server, and not a Mac, begins what is not begun now. */
+function Off(props: { trans: TranslationBundle; when: string }): React.ReactElement | null {
+  const { trans, when } = props;
+  if (when === 'now') {
+    return null;
+  }
+  return (
+    <p className="macgpu-Card-about">
+      {when === 'after'
+        ? trans.__(
+            'This Jupyter server begins it. If the server is off by then, it begins when the server is back.'
+          )
+        : trans.__(
+            'The times are those of this Jupyter server. While it is off nothing begins; what has begun on a Mac goes on.'
+          )}
+    </p>
   );
 }

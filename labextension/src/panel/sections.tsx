@@ -10,13 +10,19 @@ import { Macs } from './macs';
 import { Runs } from './runs';
 import { Schedules } from './schedules';
 import { Section } from './section';
+import type { Sheet } from './sheet';
 import { ThisNotebook } from './thisnotebook';
 
 /** Return the sections of the panel, from above to below. */
-export function sections(fleet: IFleet, work: IWork, trans: TranslationBundle): Section[] {
+export function sections(
+  fleet: IFleet,
+  work: IWork,
+  trans: TranslationBundle,
+  sheet: Sheet
+): Section[] {
   const shared = { fleet, trans, ...work };
   return [
-    new Section(trans.__('This notebook'), () => <ThisNotebook {...shared} />),
+    new Section(trans.__('This notebook'), () => <ThisNotebook {...shared} sheet={sheet} />),
     new Section(trans.__('Macs'), () => <Chosen {...shared} />),
     new Section(trans.__('Runs'), () => <AllRuns {...shared} />),
     new Section(trans.__('Schedules'), () => (

@@ -7,10 +7,11 @@ import { CellForm } from './cellform';
 import { useChanges } from './changes';
 import { LiveValues } from './livevalues';
 import { ScheduleForm } from './scheduleform';
+import type { Sheet } from './sheet';
 
 /** Where the cells of the notebook in front run, and what runs of it. */
 export function ThisNotebook(
-  props: IWork & { fleet: IFleet; trans: TranslationBundle }
+  props: IWork & { fleet: IFleet; trans: TranslationBundle; sheet: Sheet }
 ): React.ReactElement {
   const { fleet, trans, choices } = props;
   const [form, open] = React.useState<'' | 'cell' | 'notebook'>('');
@@ -38,16 +39,14 @@ export function ThisNotebook(
           : trans.__('No run under way')}
       </div>
       <LiveValues {...props} key={path} panel={panel} path={path} runs={runs} />
-      {form === '' && (
-        <div className="macgpu-Buttons">
-          <button className="macgpu-Button" onClick={() => open('cell')}>
-            {trans.__('Run the selected cell…')}
-          </button>
-          <button className="macgpu-Button" onClick={() => open('notebook')}>
-            {trans.__('Run the whole notebook…')}
-          </button>
-        </div>
-      )}
+      <div className="macgpu-Buttons">
+        <button className="macgpu-Button" onClick={() => open('cell')}>
+          {trans.__('Run the selected cell…')}
+        </button>
+        <button className="macgpu-Button" onClick={() => open('notebook')}>
+          {trans.__('Run the whole notebook…')}
+        </button>
+      </div>
       {form === 'cell' && (
         <CellForm
           {...props}
