@@ -64,7 +64,8 @@ lint: $(STAMPS)/lint $(STAMPS)/test $(STAMPS)/npm
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 
-bench: $(BENCH)/.stamp
+# The panel's frames need the panel.
+bench: $(BENCH)/.stamp $(if $(or $(filter frames,$(ONLY)),$(if $(ONLY),,all)),$(STAMPS)/labextension)
 	$(BENCH)/bin/python -m bench $(ONLY)
 
 # The tests of faults at full size, which takes hours, or one piece: make soak ONLY=kills.

@@ -6,7 +6,19 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from . import browsers, cold, flood, link, monitor, noop, placement, response, reuse, widgets
+from . import (
+    browsers,
+    cold,
+    flood,
+    frames,
+    link,
+    monitor,
+    noop,
+    placement,
+    response,
+    reuse,
+    widgets,
+)
 from .report import Report
 from .sshd import NoServer
 
@@ -21,6 +33,7 @@ BENCHMARKS: dict[str, Callable[..., Report]] = {
     "widgets": widgets.measure,
     "response": response.measure,
     "browsers": browsers.measure,
+    "frames": frames.measure,
 }
 
 
@@ -29,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", allow_abbrev=False)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
     parser.add_argument("--rounds", type=int, help="how often everything is measured, from 2 on")
-    parser.add_argument("--hosts", type=int, help="hosts, for cold, fleet and browsers")
+    parser.add_argument("--hosts", type=int, help="hosts, for cold, fleet, browsers and frames")
     parser.add_argument("--cells", type=int, help="cells of a trace, for response")
     options = parser.parse_args(argv)
     unknown = [name for name in options.names if name not in BENCHMARKS]
@@ -39,7 +52,7 @@ def main(argv: Sequence[str]) -> int:
     rounds = {} if options.rounds is None else {"rounds": max(2, options.rounds)}
     for name in options.names or BENCHMARKS:
         print(f"bench {name}", file=sys.stderr, flush=True)
-        takes_hosts = name in ("cold", "fleet", "browsers") and options.hosts is not None
+        takes_hosts = name in ("cold", "fleet", "browsers", "frames") and options.hosts is not None
         more = {"hosts": options.hosts} if takes_hosts else {}
         if name == "response" and options.cells is not None:
             more = {"cells": options.cells}
