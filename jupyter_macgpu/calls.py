@@ -10,14 +10,19 @@ import inspect
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from numbers import Real
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from .amounts import read_duration
 from .cell import Cell
 from .grammar import Unreadable
+from .job import Run
 from .lending import lent
 from .options import CELL_OPTIONS, CellOptions
+from .optionvalues import read_memory
 from .wire.errors import InputError
-from .words import nearest
+from .words import nearest, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -30,6 +35,8 @@ T = TypeVar("T")
 
 #: Names that a call uses in the namespace, there while it is sent and while its value comes.
 CALL, VALUE = "_macgpu_call", "_macgpu_value"
+#: Numbers of memory below this many are none of bytes.
+_MEANT = 2**20
 #: What a cell's first line may say and a call may not.
 NOT_OF_CALLS = frozenset(
     {"inputs", "outputs", "again", "dry_run", "detach", "sweep", "most", "verify", "fallbacks"}
@@ -122,11 +129,13 @@ def options_of(said: Mapping[str, Any]) -> CellOptions:
 
 def _read(option: Option, value: Any) -> Any:
     if not option.value:
-        return bool(value)
-    value = value.isoformat() if isinstance(value, datetime) else value
-    several = [value] if isinstance(value, str) or not option.repeats else list(value)
+        if not isinstance(value, bool):
+            raise _no_value(option, value, "neither True nor False")
+        return value
+    lists = (list, tuple, set, frozenset)
+    several = value if option.repeats and isinstance(value, lists) else [value]
     try:
-        parts = [option.read(part) if isinstance(part, str) else part for part in several]
+        parts = [option.read(_as_text(option, part)) for part in several]
     except Unreadable as unreadable:
         raise InputError(
             f"{option.field}={value!r}: {unreadable.problem}.", next=unreadable.remedy
@@ -134,3 +143,27 @@ def _read(option: Option, value: Any) -> Any:
     if not option.repeats:
         return parts[0]
     return tuple(item for part in parts for item in (part if isinstance(part, tuple) else (part,)))
+
+
+def _as_text(option: Option, value: object) -> str:
+    """Return a plain value as a cell's first line has it: of a number seconds, or bytes."""
+    if isinstance(value, (str, Run)):
+        return value if isinstance(value, str) else value.run
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise _no_value(option, value, "no text")
+    if option.read is read_duration:
+        return f"{value:.6f}s"
+    # Who writes 24 means 24 GB: that no cell needs so few bytes is told from what is meant.
+    is_size = option.read is read_memory and float(value) >= _MEANT
+    return f"{float(value):.0f}B" if is_size else str(value)
+
+
+def _no_value(option: Option, value: object, what: str) -> InputError:
+    return InputError(
+        f"{option.field}={shown(repr(value))}: this is {what}.",
+        next=f"Give what stands behind {option.names[-1]} on a cell's first line.",
+    )

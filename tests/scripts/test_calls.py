@@ -482,7 +482,7 @@ run = macgpu.submit(slow, 2, name="outlives-it")
 print(isinstance(run, macgpu.Run), run.done())
 print(run.result(60), run.outputs[0]["text"], end="")
 after = macgpu.remote(name="follower", after="outlives-it")(lambda x: x * 2).submit(21)
-print(after.result(60))
+print(after.result(60), macgpu.submit(slow, 3, after=after).result(60))
 try:
     macgpu.map(slow, [1], after="outlives-it")
 except Exception as error:
@@ -491,7 +491,7 @@ late = lambda: (time.sleep(1), print("later"), open("left.txt", "w").write("x"))
 macgpu.submit(late, name="left-alone")
 """,
         )
-        == "True False\n42 done with 2\n42\nInputError\n"
+        == "True False\n42 done with 2\n42 43\nInputError\n"
     )
     ran = desk.macgpu("attach", "--get", "left.txt", "left-alone")
     assert (ran.code, ran.out) == (0, "later\n(None, None, 1)\n"), ran.err
