@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
+import paramiko
 import pytest
 
+from jupyter_macgpu.transport.ssh.connection import SshConnection
 from tests.ssh_home import Home
 from tests.sshd import Account, Servers
 
@@ -57,3 +60,33 @@ def test_f60_shells_and_their_noise(
         assert told.error is not None
         invariants.said_in_four_parts(told.error)
         assert "You are not wanted here" in told.error.what
+
+
+@pytest.mark.parametrize("text", [_END, "echo oops >&2\nexit 1\n"], ids=["a word", "no word"])
+def test_f60_what_a_shell_says_is_heard_though_it_has_hung_up_before_it_is_greeted(
+    text: str, servers: Servers, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = Account(home=tmp_path / "ada", shell=shutil.which("bash") or "/bin/bash")
+    account.home.mkdir()
+    (account.home / ".bashrc").write_text(text)
+    server = servers.start(account=account)
+    home.know(server)
+    execute = SshConnection.execute
+
+    def execute_late(connection: SshConnection, command: str) -> paramiko.Channel:
+        channel = execute(connection, command)
+        deadline = time.monotonic() + 60.0
+        while not channel.closed:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        return channel
+
+    monkeypatch.setattr(SshConnection, "execute", execute_late)
+    desk = desk_at(home, server)
+    told = desk.run("notes.append(6 * 7)")
+    desk.close()
+    assert told.state == "unsent"
+    assert told.error is not None
+    invariants.said_in_four_parts(told.error)
+    assert "ended before our door was opened" in told.error.what
+    assert ("You are not wanted here" in told.error.what) == (text == _END)

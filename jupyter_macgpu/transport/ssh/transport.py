@@ -93,13 +93,13 @@ class SshTransport:
         with self._lock:
             if self._bare:
                 self._bring()
-            channel = self._execute()
+            channel = DoorChannel(self._execute(), self)
             try:
                 channel.send(deploy.greeting(self._host.python or ""))
             except BaseException:  # an interrupt too: nobody else would close it
                 channel.close()
                 raise
-            return DoorChannel(channel, self)
+            return channel
 
     def bare(self) -> None:
         """Note that the host lacks our code. Called by its channel."""
@@ -206,8 +206,19 @@ class DoorChannel:
         self._channel = channel
         self._transport = transport
         self._preface: Preface | None = Preface()
-        self.send = channel.send
         self.close = channel.close
+
+    def send(self, data: bytes | memoryview) -> None:
+        """Send all of `data`. See `base.Channel`.
+
+        A host that hangs up before the supervisor's first byte may have said why, so that is left
+        to `receive`.
+        """
+        try:
+            self._channel.send(data)
+        except ConnectionLost:
+            if self._preface is None:
+                raise
 
     def receive(self, timeout: float) -> bytes | None:
         """Return bytes as they come. See `base.Channel`.
