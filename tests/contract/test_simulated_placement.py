@@ -18,7 +18,7 @@ from jupyter_macgpu.pool import Pool
 from jupyter_macgpu.reach import Reach, nobody_to_ask
 from jupyter_macgpu.scheduling.heat import HOT_FROM
 from jupyter_macgpu.simulation import servers
-from jupyter_macgpu.simulation.fleet import SimulatedFleet
+from jupyter_macgpu.simulation.fleet import SimulatedFleet, SimulatedHost
 from jupyter_macgpu.simulation.weather import SPELL, state_at, weather_at
 
 pytestmark = pytest.mark.skipif(
@@ -37,11 +37,20 @@ def moment(**states: str) -> tuple[int, float]:
             age = spell * SPELL + INTO
             if not all(state_at(seed + i, age) == state for i, state in enumerate(states.values())):
                 continue
-            # As hot as it gets when it is asked first; then it stays hot until it is cool.
-            heats = [weather_at(seed, age + later).heat for later in range(20)]
-            if "hot" not in states.values() or min(heats) >= HOT_FROM:
+            if "hot" not in states.values() or weather_at(seed, age).heat >= HOT_FROM:
                 return seed, age
     raise AssertionError(f"no such moment: {states}")
+
+
+def said_anew(host: SimulatedHost, old: str, new: str) -> None:
+    """Change what a host's server has been told, before anybody has come."""
+    assert host.server is not None
+    host.server.end()
+    config = host.server.folder / "sshd_config"
+    text = config.read_text()
+    assert old in text
+    config.write_text(text.replace(old, new))
+    host.server.start()
 
 
 @contextmanager
@@ -50,6 +59,9 @@ def weathered(patch: pytest.MonkeyPatch, ultra: str, small: str, laptop: str) ->
     seed, age = moment(ultra=ultra, small=small, laptop=laptop)
     with SimulatedFleet(3, seed=seed, age=age) as fleet:
         patch.setenv("MACGPU_FLEET", str(fleet.file))
+        for host in fleet.hosts:
+            # It is that moment for as long as the test takes.
+            said_anew(host, f"--since {fleet.since}", f"--at {age}")
         pool = Pool(load_fleet(), Reach(nobody_to_ask), "")
         try:
             deadline = time.monotonic() + 100.0
@@ -131,13 +143,7 @@ def test_a_measured_chip_is_placed_by_its_measurement(
     planted.chmod(0o755)
     with SimulatedFleet(2, seed=7, age=-86_400.0) as fleet:
         monkeypatch.setenv("MACGPU_FLEET", str(fleet.file))
-        server = fleet[SMALL].server
-        assert server is not None
-        server.end()
-        config = server.folder / "sshd_config"
-        text = config.read_text().replace("SetEnv ", f'SetEnv "MACGPU_GAUGE={planted}" ')
-        config.write_text(text)
-        server.start()
+        said_anew(fleet[SMALL], "SetEnv ", f'SetEnv "MACGPU_GAUGE={planted}" ')
         pool = Pool(load_fleet(), Reach(nobody_to_ask), "")
         try:
             deadline = time.monotonic() + 100.0

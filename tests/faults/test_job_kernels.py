@@ -111,15 +111,15 @@ def test_a_cell_that_is_waited_for_is_let_go_from_a_shell(state: Path, tmp_path:
 
 
 def test_what_nobody_came_for_is_deleted_with_notice(state: Path) -> None:
-    with Kernel(NOTEBOOK) as kernel:
-        kernel.run("%macgpu config keep=10s")
+    with Kernel(NOTEBOOK) as kernel, Kernel(NOTEBOOK) as later:
+        kernel.run("%macgpu config keep=20s")
         assert kernel.run("%%macgpu --detach --as old\n6 * 7", "cell-1").error == ""
         deadline = time.monotonic() + 60.0
         while not rows()[0]["purged"] and time.monotonic() < deadline:
             time.sleep(0.1)
         assert rows()[0]["state"] == "ok"
-        assert "deleted the output" in macgpu("logs", "old").stderr
+        # The notice itself is kept for as long again.
         kernel.kill()
-    with Kernel(NOTEBOOK) as kernel:
-        refused = kernel.run("%macgpu attach old").error
+        refused = later.run("%macgpu attach old").error
         assert "deleted the output and the result" in refused
+        assert "deleted the output" in macgpu("logs", "old").stderr

@@ -28,9 +28,13 @@ with open({{side!r}}, "a") as file:
 for number in range({LINES}):
     print(f"line {{{{number:04d}}}}")
     time.sleep(0.01)
+while not os.path.exists({{gate!r}}):
+    time.sleep(0.02)
 weights = np.arange(2000)
 history.append("trained")
 """
+#: A gate that is open.
+OPEN = os.sep
 PRINTED = "".join(f"line {number:04d}\n" for number in range(LINES))
 
 
@@ -52,7 +56,7 @@ def test_a_new_kernel_takes_up_the_run_of_a_killed_one(
     chance = random.Random(SEED + turn)
     print(f"seed {SEED}")
     side = tmp_path / "executed"
-    cell = CELL.format(side=str(side))
+    cell = CELL.format(side=str(side), gate=OPEN)
     with Kernel(NOTEBOOK) as kernel:
         kernel.run("history = ['before']")
         request = kernel.begin(cell, "cell-1")
@@ -72,14 +76,15 @@ def test_a_new_kernel_takes_up_the_run_of_a_killed_one(
         assert reply.stdout == PRINTED
         assert kernel.value("history") == ["before", "trained"]
         assert kernel.value("(int(weights.sum()), type(weights).__name__)") == (1999000, "ndarray")
-        assert time.monotonic() - began < 60
+        assert time.monotonic() - began < 200
     assert side.read_text() == "executed\n"
 
 
 def test_the_first_use_names_the_run_that_lives(state: Path, tmp_path: Path) -> None:
     with Kernel(NOTEBOOK) as kernel:
         kernel.run("history = []")
-        request = kernel.begin(CELL.format(side=str(tmp_path / "side")), "cell-1")
+        cell = CELL.format(side=str(tmp_path / "side"), gate=str(tmp_path / "gate"))
+        request = kernel.begin(cell, "cell-1")
         while "line" not in kernel.reply.stdout:
             kernel.listen(request, 60.0)
         kernel.kill()
@@ -92,8 +97,8 @@ def test_the_first_use_names_the_run_that_lives(state: Path, tmp_path: Path) -> 
 
 
 def test_the_same_cell_does_not_run_beside_itself(state: Path, tmp_path: Path) -> None:
-    side = tmp_path / "side"
-    cell = CELL.format(side=str(side))
+    side, gate = tmp_path / "side", tmp_path / "gate"
+    cell = CELL.format(side=str(side), gate=str(gate))
     with Kernel(NOTEBOOK) as kernel:
         kernel.run("history = []")
         request = kernel.begin(cell, "cell-1")
@@ -107,6 +112,7 @@ def test_the_same_cell_does_not_run_beside_itself(state: Path, tmp_path: Path) -
         for way in ("%macgpu attach", "%macgpu cancel", "--again"):
             assert way in refused.error
         assert side.read_text() == "executed\n"
+        gate.touch()
         again = kernel.run(cell.replace("%%macgpu", "%%macgpu --cpu --again"), "cell-1")
         assert again.error == ""
         assert again.stdout == PRINTED
@@ -116,8 +122,7 @@ def test_the_same_cell_does_not_run_beside_itself(state: Path, tmp_path: Path) -
 def test_another_kernel_and_the_command_see_and_stop_a_run(state: Path, tmp_path: Path) -> None:
     with Kernel(NOTEBOOK) as kernel, Kernel("other.ipynb") as other:
         kernel.run("history = []")
-        # Slow enough to be still under way when three commands have looked, one after another.
-        cell = CELL.format(side=str(tmp_path / "side")).replace("sleep(0.01)", "sleep(0.3)")
+        cell = CELL.format(side=str(tmp_path / "side"), gate=str(tmp_path / "gate"))
         request = kernel.begin(cell, "cell-1")
         while "line" not in kernel.reply.stdout:
             kernel.listen(request, 60.0)

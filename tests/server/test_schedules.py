@@ -125,7 +125,7 @@ def test_an_error_ends_it_and_says_in_which_cell(server: Running) -> None:
 
 def test_at_its_time_it_runs_and_by_hand_again(server: Running) -> None:
     path = notebook(server.root, "later.ipynb", "6 * 7")
-    at = datetime.now() + timedelta(seconds=3)
+    at = datetime.now() + timedelta(seconds=8)
     with server.stream() as listener:
         row = plan(server, path, at=at.isoformat()).json
         assert row["state"] == "waiting"
@@ -143,7 +143,9 @@ def test_at_its_time_it_runs_and_by_hand_again(server: Running) -> None:
 
 def test_by_cron_it_waits_is_paused_resumed_and_forgotten(server: Running) -> None:
     path = notebook(server.root, "nightly.ipynb", "1")
-    row = plan(server, path, cron="30 3 * * *").json
+    # Half a day away, so that its time does not come meanwhile.
+    hour = (datetime.now().hour + 12) % 24
+    row = plan(server, path, cron=f"30 {hour} * * *").json
     assert row["next"] > time.time()
     assert server.ask("POST", f"schedules/{row['id']}/pause", {}).json["state"] == "paused"
     resumed = server.ask("POST", f"schedules/{row['id']}/resume", {}).json
