@@ -21,6 +21,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from jupyter_macgpu.simulation.servers import free_port
 from jupyter_macgpu.transport import deploy
 from jupyter_macgpu.transport.sockets import SocketChannel
 from tests.faults import processes
@@ -381,10 +382,8 @@ def _escaped(command: str) -> str:
 
 
 def _free_port(address: str) -> int:
-    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
-        # In another namespace the address may not be ours: any port is free there.
-        try:
-            probe.bind((address, 0))
-        except OSError:
-            return 2222
-        return int(probe.getsockname()[1])
+    # In another namespace the address may not be ours: any port is free there.
+    try:
+        return free_port(address)
+    except OSError:
+        return 2222

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,8 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from jupyter_macgpu.simulation.servers import free_port
 
 #: Seconds in which it answers.
 _PATIENCE = 60.0
@@ -82,7 +83,7 @@ class JupyterServer:
             server = {"ServerApp": {"jpserver_extensions": _TOGETHER_SERVER}}
             self._configure("jupyter_server_config.json", server)
             self._configure("labconfig/page_config.json", {"disabledExtensions": _TOGETHER_PAGES})
-        port = _free_port()
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self._command = [*self._words(), f"--port={port}"]
         self.start()
@@ -174,9 +175,3 @@ class JupyterServer:
         if os.geteuid() == 0:
             words.append("--allow-root")
         return words
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

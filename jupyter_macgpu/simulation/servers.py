@@ -7,8 +7,10 @@ user's own SSH set-up is read or changed by a server.
 from __future__ import annotations
 
 import contextlib
+import errno
 import getpass
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 ADDRESS = "127.0.0.1"
+#: Below those that systems hand out by themselves: what is free here now stays so until it is used.
+_PORTS = range(10_000, 32_000)
 #: OpenSSH drops root's rights into this folder, and does not start without it.
 _EMPTY = Path("/run/sshd")
 #: Seconds in which a server answers and a first login is through, on a machine that does much else.
@@ -52,7 +56,7 @@ class Server:
     folder: Path
     key: Path
     settings: Mapping[str, str]
-    port: int = field(default_factory=lambda: _free_port())
+    port: int = field(default_factory=lambda: free_port())
     _process: subprocess.Popen[bytes] | None = None
     _mute: list[socket.socket] = field(default_factory=list)
 
@@ -187,7 +191,21 @@ def _find(program: str) -> str:
     return shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") or ""
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((ADDRESS, 0))
-        return int(probe.getsockname()[1])
+def free_port(address: str = ADDRESS) -> int:
+    """Return a port of an address at which nobody listens, for a server that is started soon.
+
+    Raises
+    ------
+    OSError
+        If the address is not one of this machine.
+    """
+    while True:
+        port = secrets.choice(_PORTS)
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
+            try:
+                probe.bind((address, port))
+            except OSError as error:
+                if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                    raise
+            else:
+                return port

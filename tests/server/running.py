@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from typing import Any
 from websocket import WebSocket, WebSocketTimeoutException, create_connection
 
 from jupyter_macgpu.server.contract import validator
+from jupyter_macgpu.simulation.servers import free_port
 
 from . import described
 
@@ -168,12 +168,6 @@ class Listener:
                 held[message["from"] - 1]["text"] += message["append"]
             held[message["from"] :] = [dict(output) for output in message["outputs"]]
             self.final[message["run"]] = message["final"]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
