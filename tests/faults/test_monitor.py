@@ -79,6 +79,14 @@ def failed_logins(server: Sshd) -> int:
     return server.log.read_text().count("Failed publickey")
 
 
+def settled_logins(server: Sshd) -> int:
+    """Return how many failed once all is written down, which is another process's work."""
+    count = -1
+    while count != (count := failed_logins(server)):
+        time.sleep(0.5)
+    return count
+
+
 def test_every_state_is_seen_with_its_reason_and_age(
     servers: Servers, home: Home, brisk: None, tmp_path: Path
 ) -> None:
@@ -140,13 +148,13 @@ def test_two_refused_logins_are_the_last_until_something_changes(
     with watching(home.host(server)) as watched:
         seen = until(watched, lambda seen: seen["studio"].has_stopped)
         assert "not tried again after 2 refusals" in seen["studio"].reason
-        count = failed_logins(server)
+        count = settled_logins(server)
         time.sleep(2.5)
         assert failed_logins(server) == count <= 2
         watched.ask()
         until(watched, lambda _seen: failed_logins(server) > count)
         until(watched, lambda seen: seen["studio"].has_stopped)
-        count = failed_logins(server)
+        count = settled_logins(server)
         (server.folder / "authorized_keys").write_text(server.keys.public("user") + "\n")
         time.sleep(2.5)
         assert failed_logins(server) == count
@@ -268,8 +276,10 @@ def test_connections_that_nobody_looks_at_are_closed(
         monkeypatch.setattr(monitor, "IDLE", 60.0)
         until(watched, lambda seen: seen["studio"].is_connected)
         assert sshd.logins() == 2
-    time.sleep(0.3)
-    assert sshd.connections() == 0
+    deadline = time.monotonic() + PATIENCE
+    while sshd.connections():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 @pytest.mark.skipif(shutil.which("ss") is None, reason="there is no ss here, which counts bytes")
