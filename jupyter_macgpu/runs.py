@@ -143,7 +143,11 @@ def find_run(pool: Pool, wanted: str) -> KnownRun:
     mine = [known for known in runs if known.shown()["notebook"] == pool.notebook]
     if wanted == "last":
         if not runs:
-            raise RunRefused("No host knows any run.", known="Nothing was done.")
+            raise RunRefused(
+                "No host knows any run.",
+                known="Nothing was done.",
+                next="Run a %%macgpu cell first.",
+            )
         return _newest(mine or runs)
     fitting = [known for known in runs if known.run.startswith(wanted)]
     if not fitting and (called := [run for run in runs if run.shown()["name"] == wanted]):

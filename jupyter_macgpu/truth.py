@@ -253,8 +253,9 @@ def _advice(drew: set[str], apart: set[str]) -> str:
         )
     if drew:
         return keep + (
-            "Random numbers that were drawn on the CPU were the same in both runs. If the cell "
-            "draws some on the GPU or measures times, that may be all. Else take the CPU's: --cpu"
+            "Random numbers that were drawn on the CPU were the same in both runs, unless the cell "
+            "sets a seed behind them. If it draws some on the GPU or measures times, that may be "
+            "all. Else take the CPU's: --cpu"
         )
     return keep + (
         "If the cell draws random numbers or measures times, that may be all: set a seed in it "

@@ -74,6 +74,13 @@ def test_a_mac_is_chosen_and_opened_and_focus_stays_where_it_is(lab: Front, on_m
     expect(device).to_have_count(0)
 
 
+def test_one_host_is_counted_as_one(lab: Front) -> None:
+    book = lab.open([LOAD, MAKE])
+    book.run_all()
+    expect(book.output(1).locator(WIDGET)).to_contain_text("1 host")
+    expect(book.output(1).locator(WIDGET)).not_to_contain_text("1 hosts")
+
+
 def test_no_text_of_any_host_is_obeyed(lab: Front, on_macs: str) -> None:
     book, widget = opened(lab, on_macs, "from hostile_widgets import poison\npoison(fleet)")
     widget.get_by_role("button", name="Show all of sim-m4").click()

@@ -112,11 +112,20 @@ def test_a_large_value_stays_until_it_is_fetched(book):
 
 
 def test_a_restart_ends_the_worker_and_says_what_is_gone(book):
-    book.run("%%macgpu\nimport os; first = os.getpid()").error_is(None)
+    book.run("%%macgpu\nimport os; first = os.getpid()\nlives = (n for n in [1, 2])").error_is(None)
     ran = book.run("%macgpu restart").error_is(None)
     assert "fresh one" in ran.text
     book.run("%%macgpu\nimport os; second = os.getpid()").error_is(None)
     assert book.names["first"] != book.names["second"]
+    text = book.run("%%macgpu\nnext(lives)").text
+    assert "The input lives lived in a worker that has ended, and went with it." in text
+    assert "Run the cell that made it again" in text
+    assert "Install" not in text
+
+
+def test_where_nothing_has_run_there_is_nothing_to_run_again(state):
+    with notebook() as opened:
+        assert "Run a %%macgpu cell first." in opened.run("%macgpu report").text
 
 
 def test_a_time_limit_stops_the_run_and_keeps_what_it_changed(book):

@@ -46,6 +46,14 @@ def input_not_loaded(names: Sequence[str], error: InputNotLoadable) -> Trouble:
     """
     at = names.index(error.after) + 1 if error.after in names else 0
     which = f"The input {names[at]}" if at < len(names) else "An input"
+    if error.is_gone:
+        return Trouble(
+            "InputNotLoaded",
+            f"{which} lived in a worker that has ended, and went with it.",
+            "The cell was not run.",
+            "The notebook's variables and the worker's are as they were.",
+            "Run the cell that made it again, or leave the name out of this one.",
+        )
     return Trouble(
         "InputNotLoaded",
         f"{which} cannot be rebuilt on the worker: {error.reason}",

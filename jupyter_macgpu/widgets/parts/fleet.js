@@ -127,7 +127,8 @@ function toolbar(changed, talk) {
     words: () => filter.value.toLowerCase().split(/\s+/).filter(Boolean),
     order: () => order.value,
     update(shown, all, uses) {
-      say(count, shown === all ? `${all} hosts` : `${shown} of ${all} hosts`);
+      const hosts = all === 1 ? "1 host" : `${all} hosts`;
+      say(count, shown === all ? hosts : `${shown} of ${hosts}`);
       show(any, uses !== "");
       mark(any, "title", uses ? `This notebook uses ${uses}` : "");
     },

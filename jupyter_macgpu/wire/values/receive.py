@@ -11,6 +11,7 @@ from .changes import Changes, Collector, Limits, Origin
 from .graph import Decoder, Encoder, RegisterSource, Table
 from .names import is_hidden, is_result, user_names
 from .registry import ClassRegistry
+from .remote import NotHeldError
 from .snapshot import Snapshot
 
 _DEFAULT_LIMITS = Limits()
@@ -25,12 +26,15 @@ class InputNotLoadable(Exception):
         The input that came before it, or None: the broken one has no name yet.
     reason
         Why, in words.
+    is_gone
+        Whether it is, or holds, what lived in a process that has ended.
     """
 
-    def __init__(self, after: str | None, reason: str) -> None:
+    def __init__(self, after: str | None, reason: str, *, is_gone: bool = False) -> None:
         super().__init__(after, reason)
         self.after = after
         self.reason = reason
+        self.is_gone = is_gone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +183,8 @@ def _load_all(decoder: Decoder) -> Iterator[tuple[str, object]]:
         try:
             name, value = decoder.load()
         except Exception as exc:  # any error of any object's own code
-            raise InputNotLoadable(after, f"{type(exc).__name__}: {exc}") from exc
+            is_gone = isinstance(exc, NotHeldError)
+            reason = f"{type(exc).__name__}: {exc}"
+            raise InputNotLoadable(after, reason, is_gone=is_gone) from exc
         yield name, value
         after = name

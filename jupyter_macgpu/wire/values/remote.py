@@ -19,6 +19,10 @@ UNPICKLED = "cannot be pickled"
 Resolver = Callable[["RemoteValue"], object]
 
 
+class NotHeldError(LookupError):
+    """The process that held a value has ended, and another one is asked for it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteInfo:
     """What the notebook is told of a value that stays where it is.
@@ -162,7 +166,7 @@ def build_remote(
             )
         )
     if key not in decoder.live:
-        raise LookupError(f"{name} is not held here any more")
+        raise NotHeldError(f"{name} is not held here any more")
     decoder.held.add(id(decoder.live[key]))
     return decoder.live[key]
 
