@@ -157,6 +157,17 @@ def test_its_supervisor_may_be_killed_meanwhile(book: Notebook) -> None:
     later.cancel()
 
 
+def test_its_supervisor_may_stand_still_at_its_time(book: Notebook) -> None:
+    run = at(book, "+3s")
+    due, supervisor = run.shown()["at"], hello(book).detail["pid"]
+    os.kill(supervisor, signal.SIGSTOP)
+    try:
+        time.sleep(max(0.0, due + 0.5 - time.time()))
+    finally:
+        os.kill(supervisor, signal.SIGCONT)
+    assert run.result(60) >= due
+
+
 @pytest.mark.parametrize("ahead", [3600.0, -3600.0])
 def test_a_clock_that_is_wrong_here_makes_it_neither_late_nor_early(
     book: Notebook, monkeypatch: pytest.MonkeyPatch, ahead: float
