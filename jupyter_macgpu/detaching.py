@@ -18,10 +18,11 @@ from .handed import handed
 from .home import Home
 from .job import Run
 from .moments import meant
+from .placing import just_found, wish_for
 from .session import Session
 from .submission import new_run
 from .submission import submission as make_submission
-from .way import just_found, make_ready, read, wish_for
+from .way import make_ready, read
 from .wire.errors import MacGPUError, RunCancelled, RunRefused
 
 if TYPE_CHECKING:

@@ -18,10 +18,11 @@ from .binding import bind
 from .calls import VALUE, Call, options_of
 from .desks import desk, raise_error_of
 from .execution import Outcome, Submission
+from .placing import wish_for
 from .stations import Station, close_all, free_hosts
 from .submission import new_run
 from .submission import submission as make_submission
-from .way import learn, read, wish_for
+from .way import learn, read
 from .wire import messages as m
 from .wire.errors import InputError, MacGPUError, TransportError
 from .wire.values.remote import RemoteValue

@@ -10,11 +10,11 @@ from .fleet.hosts import select
 from .fleet.status import shown_state
 from .lengths import past_of
 from .placement import ROWS, rows_of
+from .placing import wish_with
 from .scheduling.explain import COLUMNS, Row, cells, table
 from .scheduling.status import State
 from .standing import standing
 from .tables import page_lines, page_pairs, page_table
-from .way import wish_with
 from .wire.errors import MacGPUError, PlacementError
 from .wire.plain import plain_line, plain_values
 from .wire.telemetry import to_json

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from .gathering import gather
 from .moments import meant, shown
 from .placement import rows_of
+from .placing import wish_for
 from .scheduling.explain import table
-from .way import read, wish_for
+from .way import read
 from .wire.values.refusals import type_name
 from .wire.values.remote import format_size
 

@@ -17,10 +17,11 @@ from .binding import Result, bind
 from .comparing import Comparison
 from .execution import Execution, LetGo
 from .mpserrors import line_of
+from .placing import wish_for
 from .report import lasting
 from .submission import new_run
 from .submission import submission as make_submission
-from .way import collected, driven, put_files, wish_for
+from .way import collected, driven, put_files
 from .wire.errors import MacGPUError
 from .wire.plain import plain_line
 from .wire.values import receive

@@ -1,7 +1,7 @@
 """The way of a cell.
 
 1. capture: the variables that the cell reads, pickled (`inputs`).
-2. place: one host of the fleet (`pool`; `placement` advises it).
+2. place: one host of the fleet (`placing`; `pool` has them, `placement` advises it).
 3. ship: the cell and its inputs (`execution`).
 4. execute: on the host (`mac.worker`, under `mac.supervisor`).
 5. publish: each output into the notebook as it comes (`outputs`), and what the cell
@@ -13,8 +13,6 @@ This module knows no IPython and no SSH: `magic` hands it a pool and a place to 
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, replace
-from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -26,16 +24,13 @@ from .folder import Talk
 from .gathering import gather
 from .handed import Detached, handed
 from .inputs import Inputs, read_inputs
-from .placement import wish_of
+from .placing import Placing
 from .putting import put
-from .staying import Staying, reason_to_stay
 from .steps import Steps
-from .submission import new_run, origin_of, run_options
+from .submission import new_run
 from .submission import submission as make_submission
 from .variables import variables
-from .waiting import Request, Waiting
 from .wire import messages as m
-from .wire.blobs import found_in
 from .wire.errors import TransportError
 from .wire.values.capture import INPUT_LIMIT
 from .wire.values.imported import imports_of
@@ -48,18 +43,10 @@ if TYPE_CHECKING:
     from .fleet.hosts import Host
     from .handed import Handed
     from .interrupts import Interrupts
-    from .lengths import Past
     from .link import Link
     from .options import CellOptions
-    from .placement import Placement, Wish
     from .pool import Pool
     from .session import Session
-    from .wire.blobs import Blob
-
-#: Seconds that a run may still wait on the host whose slot it was granted.
-_LEAST_WAIT = 1.0
-#: Seconds of waiting after which inputs are hashed anew: other threads may have changed them.
-_JUST = 1.0
 
 
 class Second(Protocol):
@@ -123,7 +110,8 @@ def run_cell(
         If somebody detached the run meanwhile: it goes on.
     """
     inputs = _captured(cell, namespace, options, steps := steps or Steps())  # 1 capture
-    with _placed(cell, inputs, options, run := new_run(), pool, show, interrupts, steps) as place:
+    wanted = Placing(cell, inputs, options, run := new_run())
+    with wanted.on(pool, show, interrupts, steps) as place:
         placed(session := place.session)  # 2 place
         make_ready(inputs, namespace, options, session, show, interrupts)
         submission = make_submission(
@@ -139,10 +127,9 @@ def run_cell(
             found=place.blobs,
         )
         record(submission.message, session.host.name)
-    # 3 ship, 4 execute, and the outputs of 5 publish
     with _let_go(lambda run: handed(run, session, cell, inputs, namespace, own=False)):
         execution = Execution(session.link, run, place.show, interrupts, submission, steps=steps)
-        outcome = driven(execution, session.link, show, interrupts)
+        outcome = driven(execution, session.link, show, interrupts)  # 3 ship, 4 execute
     judge = second.begin(outcome, inputs, session, limits) if second else None
     result = _bound(outcome, inputs, namespace, session.host, cell)  # 5 publish
     _is_here(result, outcome, submission, session, pool)
@@ -190,71 +177,6 @@ def driven(execution: Execution, link: Link, show: Show, interrupts: Interrupts)
         show.notice(f"run {end.run[:8]} {end.state}: {what}; tried again as {following[:8]}")
         outcome = Execution(link, following, show, interrupts).drive()
     return outcome
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
-    """Where a cell is to run, why there, and what is left of its options after waiting.
-
-    `blobs` are its large inputs as they are now, where they are known; `show` is where it is shown.
-    """
-
-    session: Session
-    placement: Placement
-    options: CellOptions
-    blobs: tuple[Blob, ...] | None
-    show: Show
-
-
-@contextlib.contextmanager
-def _placed(
-    cell: Cell,
-    inputs: Inputs,
-    options: CellOptions,
-    run: str,
-    pool: Pool,
-    show: Show,
-    interrupts: Interrupts,
-    steps: Steps,
-) -> Iterator[_Place]:
-    """Find a host for a cell, waiting on several if they are busy; keep its slot in this block."""
-    wish = wish_for(cell, inputs, options, pool)
-    request = Request(
-        run=run,
-        origin=origin_of(cell, pool.notebook),
-        options=run_options(options),
-        limit=options.wait,
-    )
-    waiting = Waiting(request, lambda *how: pool.further(wish, *how), show, interrupts)
-    session, placement = pool.lease(wish, show.notice, waiting.first)
-    session = pool.owners.owner(inputs.capture.handles, session)
-    if options.wait is not None:
-        options = replace(options, wait=max(_LEAST_WAIT, options.wait - waiting.waited))
-    blobs = just_found(wish, options) if waiting.waited < _JUST else None
-    try:
-        yield _Place(
-            session=session,
-            placement=placement,
-            options=options,
-            blobs=blobs,
-            show=_shown_waiting(wish, inputs, session.host.name, pool, show, steps),
-        )
-    except BaseException:
-        waiting.give_back(session)
-        raise
-
-
-def _shown_waiting(
-    wish: Wish, inputs: Inputs, host: str, pool: Pool, show: Show, steps: Steps
-) -> Show:
-    """Return where a run is shown: if it stays on its notebook's host, that is said."""
-    reads = inputs.capture.handles
-    stays = wish.stays and wish.needs.host is None and wish.needs.home == host
-    if len(pool.fleet.hosts) == 1 or not (reads or stays):
-        return show
-    staying = Staying(show, partial(reason_to_stay, pool, wish, reads, host))
-    steps.show_to(staying)
-    return staying
 
 
 def make_ready(
@@ -314,63 +236,6 @@ def read(cell: Cell, namespace: dict[str, Any], options: CellOptions) -> Inputs:
         transform=cell.dialect.transform,
         number_of=cell.dialect.number_of,
     )
-
-
-def wish_for(cell: Cell, inputs: Inputs, options: CellOptions, pool: Pool) -> Wish:
-    """Return what a cell asks of its host.
-
-    Raises
-    ------
-    ConfigError, PlacementError
-        If there is no such profile or host. Nothing was sent.
-    """
-    return wish_with(inputs, options, pool, pool.lengths.of(origin_of(cell, pool.notebook)))
-
-
-def wish_with(
-    inputs: Inputs | None, options: CellOptions, pool: Pool, past: Past | None = None
-) -> Wish:
-    """Return what any cell with these inputs and options asks of its host.
-
-    Parameters
-    ----------
-    inputs
-        None are none that matter.
-    past
-        How long the cell took before.
-
-    Raises
-    ------
-    ConfigError, PlacementError
-        If there is no such profile or host. Nothing was sent.
-    """
-    capture = None if inputs is None else inputs.capture
-    return wish_of(
-        options,
-        pool.fleet,
-        home=pool.current.host.name if pool.current else None,
-        uses=pool.uses,
-        holders=frozenset() if capture is None else capture.holders,
-        input_bytes=0 if capture is None else sum(capture.nbytes.values()) + len(capture.stream),
-        keys=pool.label_keys() if options.on or pool.uses else (),
-        past=past,
-        blobs=() if inputs is None else _blobs_of(inputs, pool),
-    )
-
-
-def _blobs_of(inputs: Inputs, pool: Pool) -> tuple[Blob, ...]:
-    """Return the large inputs of a cell, if any host may hold some of them."""
-    is_held = any(session.link.held for session in pool.sessions())
-    return found_in(inputs.raw()) if is_held else ()
-
-
-def just_found(wish: Wish, options: CellOptions) -> tuple[Blob, ...] | None:
-    """Return the large inputs that were found for a wish, where its cell has not waited since.
-
-    None where they have to be looked for: other threads of the notebook may have changed them
-    while files were put.
-    """
-    return None if options.files else wish.blobs or None
 
 
 def learn(result: Result, sent: m.Submit, host: Host, pool: Pool) -> None:

@@ -68,6 +68,7 @@ FLOORS = [
     {"getting", "putting"},
     {"binding", "pool", "submission"},
     {"fleetpool", "staying", "whereabouts"},
+    {"placing"},
     {"runs", "way"},
     {"stations"},
     {"home", "homecoming", "trial"},
