@@ -85,7 +85,7 @@ def test_a_notebook_that_runs_every_night(fleet_lab: Front) -> None:
     form.get_by_label("Cron").fill("30 3 * * *")
     form.get_by_label("Parameters").fill('{"epochs": 20}')
     form.get_by_label("If the server was off").select_option("once")
-    picture(book, "scheduling-form", of=form)
+    picture(book, "scheduling-form", of=panel.whole.locator(".macgpu-Sheet"))
     form.get_by_role("button", name="Schedule").click()
     fold(panel, "Schedules")
     row = panel.whole.get_by_role("list", name="Schedules").locator(".macgpu-Run")
