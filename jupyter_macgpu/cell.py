@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .wire.program import Program
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
@@ -29,26 +31,6 @@ class Dialect:
     transform: Callable[[str], str]
     number_of: Callable[[str], int | None]
     register_source: Callable[[str, str, int | None], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Program:
-    """A script or a command that is run instead of a cell, as a process of its own.
-
-    Attributes
-    ----------
-    argv
-        The command and its arguments; of a script its path in the session's folder and its
-        arguments.
-    script
-        The script's text; bytes that are not UTF-8 as lone surrogates. None for a command.
-    is_coloured
-        Whether its output goes to a terminal.
-    """
-
-    argv: tuple[str, ...]
-    script: str | None = None
-    is_coloured: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import detaching, exits
 from .bookrun import PLAIN, run_cells
-from .cell import Cell, Program
+from .cell import Cell
 from .detaching import ahead, detach
 from .fleet.file import load_fleet
 from .folder import Talk
@@ -35,6 +35,7 @@ from .terminal import Terminal
 from .verdicts import missing_hint
 from .way import run_cell
 from .wire.errors import InputError, MacGPUError
+from .wire.program import Program
 from .words import shown
 
 if TYPE_CHECKING:

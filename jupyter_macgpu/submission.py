@@ -17,7 +17,7 @@ from .wire.values.remote import RemoteValue
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from .cell import Cell, Program
+    from .cell import Cell
     from .fleet.hosts import Host
     from .inputs import Inputs
     from .options import CellOptions
@@ -127,7 +127,7 @@ def _description(
         "compared": options.verify is not None,
         "fallbacks": options.fallbacks,
         "after": cell.after,
-        "program": None if cell.program is None else _told(cell.program),
+        "program": None if cell.program is None else cell.program.as_json(),
     }
 
 
@@ -136,11 +136,3 @@ def _code(cell: Cell) -> str | None:
     if cell.after is not None:
         return None
     return cell.code.removeprefix("\n") if cell.headed else cell.code
-
-
-def _told(program: Program) -> dict[str, Any]:
-    return {
-        "argv": list(program.argv),
-        "script": program.script,
-        "coloured": program.is_coloured,
-    }

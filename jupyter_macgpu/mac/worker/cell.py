@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from ...wire import blobs, bundle
 from ...wire.errors import RemoteProtocolError
+from ...wire.program import Program, read_program
 from ...wire.values.changes import CELL_LIMIT, VALUE_LIMIT, Limits
-from .program import Program, read_program
 
 if TYPE_CHECKING:
     from ...wire.messages import Execute

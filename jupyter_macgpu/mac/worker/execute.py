@@ -36,13 +36,13 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionResult
 
     from ...wire.messages import Execute
+    from ...wire.program import Program
     from ...wire.values.changes import Changes
     from .asking import Asking
     from .comms import Comms
     from .gate import Gate
     from .holdings import Holdings
     from .outlet import Outlet
-    from .program import Program
     from .results import Results
     from .shell import ZMQInteractiveShell
     from .vigil import Vigil

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ...wire.program import Program
     from .gate import Gate
 
 #: Exit codes of a command that cannot be started, as shells have them.
@@ -25,26 +26,6 @@ NOT_FOUND, NOT_EXECUTABLE = 127, 126
 _COLOURS = ("CLICOLOR", "CLICOLOR_FORCE", "FORCE_COLOR", "TERM")
 #: The backend of cells: of no use without a notebook.
 _INLINE = "module://matplotlib_inline.backend_inline"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Program:
-    """What is to be run.
-
-    Attributes
-    ----------
-    argv
-        A command and its arguments; of a script its path in the session's folder and its
-        arguments.
-    script
-        The text of the Python script; None for a command.
-    is_coloured
-        Whether its output goes to a terminal.
-    """
-
-    argv: tuple[str, ...]
-    script: str | None = None
-    is_coloured: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,16 +64,6 @@ class Ended:
     def _signal(self) -> str:
         known = {number.value: number.name for number in signal.Signals}
         return known.get(-self.code, f"signal {-self.code}")
-
-
-def read_program(said: dict[str, Any]) -> Program:
-    """Return the program of a run's description."""
-    script = said.get("script")
-    return Program(
-        argv=tuple(map(str, said["argv"])),
-        script=None if script is None else str(script),
-        is_coloured=bool(said.get("coloured")),
-    )
 
 
 def run_program(program: Program, gate: Gate) -> Ended:
