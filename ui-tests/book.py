@@ -19,7 +19,7 @@ SCREENSHOTS = Path(__file__).parent / "screenshots"
 LOAD = "%load_ext jupyter_macgpu"
 LAB, NOTEBOOK = "lab", "notebook"
 #: Milliseconds for what a busy machine may take long for.
-_LONG = 60_000
+_LONG = 120_000
 _URLS = {LAB: "lab/workspaces/ui-{number}/tree/{name}", NOTEBOOK: "notebooks/{name}"}
 _THEMES = {
     "light": "JupyterLab Light",

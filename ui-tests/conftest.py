@@ -18,7 +18,7 @@ from jupyter_macgpu.simulation.fleet import SimulatedFleet
 from tests.faults import processes
 
 #: Milliseconds for which a test waits to see something: the machine may be busy.
-_PATIENCE = 20_000
+_PATIENCE = 60_000
 
 
 def pytest_configure(config: pytest.Config) -> None:

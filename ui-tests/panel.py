@@ -7,7 +7,7 @@ from playwright.sync_api import Locator, expect
 
 RUN_MIME = "application/vnd.jupyter-macgpu.run+json"
 #: Milliseconds for what a busy machine may take long for.
-LONG = 60_000
+LONG = 120_000
 
 
 class Panel:

@@ -59,8 +59,8 @@ def test_a_mac_is_shown_live_in_every_light_and_width(
     widget = book.output(3).locator(WIDGET)
     for text in ("Apple M1 Max · 32 GPU cores · 64 GiB", "simulated", "GPU limit", "mains"):
         expect(widget).to_contain_text(text)
-    expect(widget).to_contain_text("epochs", timeout=20_000)
-    expect(widget).to_contain_text("held", timeout=20_000)
+    expect(widget).to_contain_text("epochs")
+    expect(widget).to_contain_text("held")
     for theme in ("light", "dark"):
         book.theme(theme)
         book.screenshot(f"device-{theme}", of=widget)
@@ -135,6 +135,6 @@ def test_no_text_of_a_host_is_obeyed(lab: Front, on_macs: str) -> None:
     book = lab.open(cells, kernel=on_macs)
     for number in range(3):
         book.run(number)
-    expect(book.output(2).locator(WIDGET)).to_contain_text("held", timeout=20_000)
+    expect(book.output(2).locator(WIDGET)).to_contain_text("held")
     sees_no_hostile_word_act(book, 2, 3)
     book.screenshot("device-hostile", of=book.output(2).locator(WIDGET))

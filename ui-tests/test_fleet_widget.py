@@ -16,7 +16,7 @@ def opened(front: Front, kernel: str, *cells: str) -> tuple[Book, Locator]:
     book.run(0)
     book.run(1)
     widget = book.output(1).locator(WIDGET)
-    expect(widget.get_by_text("idle")).to_have_count(3, timeout=40_000)
+    expect(widget.get_by_text("idle")).to_have_count(3)
     return book, widget
 
 

@@ -48,7 +48,7 @@ def test_a_cell_is_placed_by_its_own_last_runs_in_a_new_kernel_too(named: str) -
         known = past(book)
         assert known is not None
         assert (known["runs"], known["edited"]) == (1, False)
-        assert 0.3 <= float(str(known["seconds"])) < 5
+        assert 0.3 <= float(str(known["seconds"])) < 60
         book.run("%%macgpu\nraise ValueError").error_is(Exception)
         book.run("%%macgpu\nraise ValueError").error_is(Exception)
         assert past(book) is None, "a run that failed tells no length"
@@ -61,7 +61,11 @@ def test_a_cell_is_placed_by_its_own_last_runs_in_a_new_kernel_too(named: str) -
         assert "on an M1, as its last 2 runs did" in book.run("%macgpu why last").text
 
 
-def test_runs_that_nobody_waits_for_are_counted_when_their_end_is_seen(named: str) -> None:
+def test_runs_that_nobody_waits_for_are_counted_when_their_end_is_seen(
+    named: str, tmp_path: Path
+) -> None:
+    ended = tmp_path / "ended"
+    alone = f"import time; time.sleep(0.4); open({str(ended)!r}, 'w').close()"
     detached = SLEEP.replace("%%macgpu", "%%macgpu --detach")
     with notebook() as book:
         book.run(detached).error_is(None)
@@ -72,11 +76,14 @@ def test_runs_that_nobody_waits_for_are_counted_when_their_end_is_seen(named: st
         assert known["runs"] == 1
         run.wait(60)
         # Its host tells the next kernel, though no earlier one has seen its end.
-        book.run("%%macgpu --detach\nimport time; time.sleep(0.4)").error_is(None)
-    time.sleep(1.0)
+        book.run(f"%%macgpu --detach\n{alone}").error_is(None)
+    until = time.monotonic() + 60.0
+    while not ended.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    time.sleep(1.0)  # until its end has been told
     with notebook() as book:
         book.run("%%macgpu\n1").error_is(None)
-        shown = book.run("%%macgpu --dry-run\nimport time; time.sleep(0.4)").error_is(None).text
+        shown = book.run(f"%%macgpu --dry-run\n{alone}").error_is(None).text
         assert "as its last run did" in shown
 
 

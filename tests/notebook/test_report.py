@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 
 import nbformat
 import psutil
@@ -73,6 +74,7 @@ def test_settings_that_do_not_exist_are_refused(book):
 
 def test_figures_agree_with_what_the_cell_measured_itself(book):
     book.run("data = bytes(3_000_000)").error_is(None)
+    begun = time.monotonic()
     book.run(
         "%%macgpu -i data\nimport time, resource\nbegan = time.perf_counter()\n"
         "block = bytearray(120_000_000); block[::4096] = b'1' * len(block[::4096])\n"
@@ -81,9 +83,10 @@ def test_figures_agree_with_what_the_cell_measured_itself(book):
         "back = bytes(2_000_000); del block\n"
         "time.sleep(1.0); took = time.perf_counter() - began"
     ).error_is(None)
+    whole = time.monotonic() - begun
     report = json.loads(book.run("%macgpu report --json").text)
     names = book.names
-    assert report["seconds"] == pytest.approx(names["took"], rel=0.05)
+    assert 0.95 * names["took"] <= report["seconds"] <= whole
     assert report["usage"]["memory_peak_bytes"] == pytest.approx(names["largest"], rel=0.05)
     assert report["shipped_bytes"] == pytest.approx(3_000_000, rel=0.05)
     assert report["returned_bytes"] == pytest.approx(2_000_000, rel=0.05)

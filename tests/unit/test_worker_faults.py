@@ -242,12 +242,18 @@ def test_a_run_goes_on_without_a_supervisor(worker):
 
 
 def test_a_dead_supervisors_last_run_does_not_begin_later(worker):
-    worker.start("import time\nprint('go')\ntime.sleep(0.5)", reads=[])
+    over = worker.folder / "over"
+    worker.start(
+        f"import os, time\nprint('go')\nwhile not os.path.exists({os.fspath(over)!r}):\n"
+        "    time.sleep(0.02)",
+        reads=[],
+    )
     until(worker, "go\n")
     worker.start("print('never')", reads=[])
     time.sleep(0.1)
     worker.supervisor.close()
     worker.supervisor = Supervisor(worker.folder)
+    over.touch()
     assert worker.finish().status == "ok"
     ran = worker.run("print('well')", reads=[])
     assert ran.text() == "well\n"
