@@ -260,7 +260,7 @@ class Run:
 
     def _await_end(self, timeout: float | None) -> None:
         if not self.wait(timeout):
-            raise TimeoutError(f"run {self.run[:8]} is still {self._at.row['state']}; it goes on")
+            raise TimeoutError(f"run {self.run[:8]} has not ended within {timeout} s; it goes on")
 
     def _collect(self) -> Outcome:
         """Return the run's end and its result, with all its output in the recording."""

@@ -45,6 +45,7 @@ def as_text(found: dict[str, Any]) -> str:
     lines = [f"read as {found['kind']}"]
     lines += [f"  {key} = {value}" for key, value in _flat("", found["read"]) if value is not None]
     lines += [f"label {key}={value}" for key, value in found["labels"].items()]
+    lines += ["  nothing: it holds no value that is known"] if not lines[1:] else []
     return "\n".join(lines)
 
 

@@ -9,6 +9,7 @@ from .interrupts import Interrupts
 from .options import CellOptions
 from .way import run_cell
 from .wire.errors import WorkerError
+from .wire.plain import plain_line
 
 if TYPE_CHECKING:
     from .fleet.hosts import Host
@@ -59,6 +60,12 @@ def value_of(
             f"{host.name}: the cell was not done within {timeout:g} s, and was ended.",
             next="There: `macgpu selftest` shows more. A GPU that hangs needs a restart: `sudo "
             "shutdown -r now`.",
+        )
+    if result.summary.get("phase") == "start":
+        said = f"{result.summary.get('what')} {result.summary.get('log') or ''}"
+        raise WorkerError(
+            f"{host.name}: the worker did not start: {plain_line(said)}",
+            next="Mend what it names; the interpreter of the cells is python: in the fleet file.",
         )
     if not result.value:
         why = str((result.summary.get("error") or {}).get("evalue", result.state))

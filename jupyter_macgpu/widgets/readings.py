@@ -177,7 +177,9 @@ def _believed(seen: Seen, telemetry: Telemetry) -> tuple[HostStatus, Telemetry]:
 def _heard(seen: Seen) -> str:
     if seen.age is None:
         return "nothing heard yet"
-    return "heard just now" if seen.age < _NEW else f"heard {_coarse(seen.age)} ago"
+    # Of a host that does not answer the age is that of the attempt.
+    what = "tried" if seen.state in _GONE else "heard"
+    return f"{what} just now" if seen.age < _NEW else f"{what} {_coarse(seen.age)} ago"
 
 
 def _coarse(seconds: float) -> str:

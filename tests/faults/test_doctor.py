@@ -238,6 +238,24 @@ def test_a_named_python_that_is_not_there(ward: Ward) -> None:
     assert "python:" in found["interpreter"].mend
 
 
+@pytest.mark.parametrize(
+    ("python", "said"),
+    [("/nowhere/python3", "No such file or directory: '/nowhere/python3'"), ("/bin/sh", "-P")],
+)
+def test_a_named_python_of_this_machine_that_is_none(
+    state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, python: str, said: str
+) -> None:
+    file = tmp_path / "fleet.yaml"
+    file.write_text(f"version: 1\nhosts:\n  here: {{transport: local, python: {python}}}\n")
+    file.chmod(0o600)
+    monkeypatch.setenv("MACGPU_FLEET", str(file))
+    found = examined()
+    assert failing(found) == {"tensor"}
+    assert "here: the worker did not start" in found["tensor"].detail
+    assert said in found["tensor"].detail
+    assert "python:" in found["tensor"].mend
+
+
 def test_a_python_for_intel_on_apple_silicon_is_refused(ward: Ward, tmp_path: Path) -> None:
     shims = tmp_path / "shims"
     shims.mkdir()

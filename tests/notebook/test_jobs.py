@@ -27,7 +27,9 @@ def test_the_cell_returns_at_once_and_the_next_one_does_not_wait_for_it(book, tm
     )
     assert not run.done()
     assert book.run("%%macgpu --cpu\nprint('meanwhile')").text.endswith("meanwhile\n")
-    with pytest.raises(TimeoutError):
+    with pytest.raises(
+        TimeoutError, match=f"run {run.run[:8]} has not ended within 0.1 s; it goes"
+    ):
         run.result(timeout=0.1)
     gate.touch()
     assert run.result(timeout=60) == 7

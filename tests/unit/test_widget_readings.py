@@ -93,6 +93,22 @@ def test_a_recorded_mac_is_shown_as_it_is(mac):
     assert facts(shown)["Wait"] == "a free slot in about 4 min"
 
 
+@pytest.mark.parametrize(
+    ("state", "age", "said"),
+    [
+        (State.READY, 4.0, "heard just now"),
+        (State.READY, 300.0, "heard 5 min ago"),
+        (State.UNREACHABLE, 0.0, "tried just now"),
+        (State.ASLEEP, 300.0, "tried 5 min ago"),
+        (None, None, "nothing heard yet"),
+    ],
+)
+def test_when_a_host_was_heard_of_is_not_when_it_was_tried(state, age, said):
+    seen = replace(seen_of(Telemetry(), age=age), state=state)
+    shown = readings.device(seen, Telemetry(), Inside(), notebook="work/train.ipynb")
+    assert shown["heard"] == said
+
+
 def test_a_host_without_a_gpu_has_no_limit_of_one():
     telemetry = Telemetry(memory=Memory(total_bytes=2**34, available_bytes=2**33))
     without = device(telemetry, devices=["cpu"])["gauges"][1]["parts"]

@@ -259,6 +259,14 @@ def test_a_nonce_is_no_program(nonce: str) -> None:
         with_nonce("@NONCE@", nonce)
 
 
+def test_a_replay_of_nothing_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "empty.txt"
+    file.touch()
+    found = probing.replay_file(file, "vm_stat")
+    assert probing.as_text(found) == "read as vm_stat\n  nothing: it holds no value that is known"
+    assert found["read"] == found["labels"] == {}
+
+
 def test_a_probe_replays(tmp_path: Path, output: str) -> None:
     file = tmp_path / "mine.txt"
     file.write_text(output, encoding="utf-8")
