@@ -12,6 +12,7 @@ from .wire.errors import WorkerError
 from .wire.plain import plain_line
 
 if TYPE_CHECKING:
+    from .binding import Result
     from .fleet.hosts import Host
     from .pool import Pool
     from .wire import messages as m
@@ -55,24 +56,29 @@ def value_of(
         placed=lambda _session: None,
         limits={},
     )
-    if result.summary.get("stopping") == "timeout":
-        raise WorkerError(
-            f"{host.name}: the cell was not done within {timeout:g} s, and was ended.",
+    if not result.value or result.summary.get("stopping") == "timeout":
+        raise _failed(result, host.name, timeout)
+    return result.value[0]
+
+
+def _failed(result: Result, host: str, timeout: float | None) -> WorkerError:
+    summary = result.summary
+    if summary.get("stopping") == "timeout":
+        return WorkerError(
+            f"{host}: the cell was not done within {timeout:g} s, and was ended.",
             next="There: `macgpu selftest` shows more. A GPU that hangs needs a restart: `sudo "
             "shutdown -r now`.",
         )
-    if result.summary.get("phase") == "start":
-        said = f"{result.summary.get('what')} {result.summary.get('log') or ''}"
-        raise WorkerError(
-            f"{host.name}: the worker did not start: {plain_line(said)}",
+    if summary.get("phase") == "start":
+        said = f"{summary.get('what')} {summary.get('log') or ''}"
+        return WorkerError(
+            f"{host}: the worker did not start: {plain_line(said)}",
             next="Mend what it names; the interpreter of the cells is python: in the fleet file.",
         )
-    if not result.value:
-        why = str((result.summary.get("error") or {}).get("evalue", result.state))
-        raise WorkerError(
-            f"{host.name}: the cell failed: {why}.", next="Try the same in a Python of that host."
-        )
-    return result.value[0]
+    why = str((summary.get("error") or {}).get("evalue", result.state))
+    return WorkerError(
+        f"{host}: the cell failed: {why}.", next="Try the same in a Python of that host."
+    )
 
 
 class _Silent:
