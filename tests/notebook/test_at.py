@@ -26,11 +26,12 @@ def book(own_state: Path) -> Iterator[Notebook]:
         yield opened
 
 
-def hello(book: Notebook) -> Any:
-    """Return what the one host said when it was reached."""
+def supervisor(book: Notebook) -> int:
+    """Return the process of the supervisor that there is now, asked over a new connection."""
     pool = book.shell.magics_manager.registry["MacGPUMagics"].extension.pool
     (host,) = pool.fleet.hosts
-    return pool.session(host).link.connect()
+    with pool.lookouts.of(host).link() as link:
+        return int(link.connect().detail["pid"])
 
 
 def at(book: Notebook, when: str, cell: str = "import time\ntime.time()", line: str = "") -> Any:
@@ -150,7 +151,7 @@ def test_its_supervisor_may_be_killed_meanwhile(book: Notebook) -> None:
     run = at(book, "+5s")
     later = at(book, "in 2h")
     due = run.shown()["at"]
-    os.kill(hello(book).detail["pid"], signal.SIGKILL)
+    os.kill(supervisor(book), signal.SIGKILL)
     assert run.result(60) >= due
     assert later.state == "queued"
     assert "starts at" in repr(later)
@@ -159,12 +160,12 @@ def test_its_supervisor_may_be_killed_meanwhile(book: Notebook) -> None:
 
 def test_its_supervisor_may_stand_still_at_its_time(book: Notebook) -> None:
     run = at(book, "+3s")
-    due, supervisor = run.shown()["at"], hello(book).detail["pid"]
-    os.kill(supervisor, signal.SIGSTOP)
+    due, process = run.shown()["at"], supervisor(book)
+    os.kill(process, signal.SIGSTOP)
     try:
         time.sleep(max(0.0, due + 0.5 - time.time()))
     finally:
-        os.kill(supervisor, signal.SIGCONT)
+        os.kill(process, signal.SIGCONT)
     assert run.result(60) >= due
 
 
