@@ -19,7 +19,7 @@ from typing import Any
 from jupyter_macgpu.simulation.servers import free_port
 
 #: Seconds in which it answers.
-_PATIENCE = 60.0
+_PATIENCE = 180.0
 #: Settings of the front ends: no news, no saving by itself, every cell and output in the page.
 _SETTINGS: dict[str, dict[str, Any]] = {
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},

@@ -83,7 +83,7 @@ def wait_for_reading(book: Book, pattern: str) -> None:
         book.page.wait_for_function(
             "pattern => window.seenLines.some(each => RegExp(pattern).test(each.text))",
             arg=pattern.replace("^", "^macgpu: "),
-            timeout=20_000,
+            timeout=60_000,
         )
     except TimeoutError:
         pytest.fail(f"no reading was {pattern}: {readings(book)}")

@@ -23,7 +23,7 @@ from jupyter_macgpu.simulation.servers import free_port
 from . import described
 
 #: Seconds in which something happens on a machine that does much else.
-PATIENCE = 60.0
+PATIENCE = 120.0
 BASE = "/base/macgpu/api/v1/"
 
 
