@@ -19,6 +19,8 @@ from panel import LONG, Panel
 from played import host, play, run
 from playwright.sync_api import Page, expect, sync_playwright
 
+#: Macs and runs of a panel that is measured in turn with the large one, for comparison.
+FEW = (3, 30)
 #: Keeps the page's end of the stream.
 KEEP = """
     const Real = window.WebSocket;
@@ -37,7 +39,7 @@ FLOW = """([runs, hosts]) => {
     const hear = told => window.uiTestsStream.dispatchEvent(
         new MessageEvent('message', { data: JSON.stringify({ revision, ...told }) }));
     const load = () => ({ gpu: Math.random(), memory_used: 1e9, watts: 9, running: 1, queued: 2 });
-    setInterval(() => {
+    window.uiTestsFlow = setInterval(() => {
         revision += 1;
         const first = revision * 20 % runs.length;
         const changed = runs.slice(first, first + 20);
@@ -47,6 +49,7 @@ FLOW = """([runs, hosts]) => {
                hosts: Object.fromEntries(hosts.map(host => [host.name, load()])) });
     }, 100);
 }"""
+REST = "() => clearInterval(window.uiTestsFlow)"
 #: Scrolls a section from its top, and returns how many milliseconds each frame took.
 FRAMES = """async section => {
     const frames = [];
@@ -64,22 +67,31 @@ FRAMES = """async section => {
 }"""
 
 
-def measure(front: Front, hosts: int, runs: int, rounds: int) -> dict[str, Any]:
-    """Return the frames of each section, and how many elements the panel then has."""
-    macs = [host(f"mac-{number}", "ready") for number in range(hosts)]
-    rows = [run(number) for number in range(runs)]
+class Crowd:
+    """A panel with so many Macs and runs, of which much changes while it is measured."""
 
-    def prepare(page: Page) -> None:
-        page.add_init_script(KEEP)
+    def __init__(self, front: Front, hosts: int, runs: int) -> None:
+        def prepare(page: Page) -> None:
+            page.add_init_script(KEEP)
 
-    panel, _ = play(front, macs, rows, before=prepare)
-    expect(panel.under_way()).to_have_count(runs, timeout=LONG)
-    panel.book.page.evaluate(FLOW, [rows, macs])
-    found: dict[str, list[float]] = {"Macs": [], "Runs": []}
-    for _ in range(rounds):
-        for kind, frames in found.items():
-            frames += section(panel, kind).evaluate(FRAMES)
-    return {"frames": found, "elements": panel.whole.locator("*").count()}
+        self._rows = [run(number) for number in range(runs)]
+        self._macs = [host(f"mac-{number}", "ready") for number in range(hosts)]
+        self._panel, _ = play(front, self._macs, self._rows, before=prepare)
+        expect(self._panel.under_way()).to_have_count(runs, timeout=LONG)
+        self._page = self._panel.book.page
+        self._frames: dict[str, list[float]] = {"Macs": [], "Runs": []}
+
+    def scroll(self) -> None:
+        """Scroll through both sections once; the page is in front meanwhile."""
+        self._page.bring_to_front()
+        self._page.evaluate(FLOW, [self._rows, self._macs])
+        for kind, frames in self._frames.items():
+            frames += section(self._panel, kind).evaluate(FRAMES)
+        self._page.evaluate(REST)
+
+    def found(self) -> dict[str, Any]:
+        """Return the frames of each section, and how many elements the panel has."""
+        return {"frames": self._frames, "elements": self._panel.whole.locator("*").count()}
 
 
 def section(panel: Panel, kind: str) -> Any:
@@ -111,7 +123,11 @@ def main() -> None:
             )
             context = browser.new_context(viewport={"width": 1200, "height": 1400})
             front = Front(LAB, server, context)
-            found = measure(front, asked.hosts, asked.runs, asked.rounds)
+            crowds = {"many": Crowd(front, asked.hosts, asked.runs), "few": Crowd(front, *FEW)}
+            for _ in range(asked.rounds):
+                for crowd in crowds.values():
+                    crowd.scroll()
+            found = {name: crowd.found() for name, crowd in crowds.items()}
             front.close()
             print(json.dumps({**found, "browser": browser.version}))
             browser.close()
