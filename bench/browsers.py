@@ -146,6 +146,8 @@ def _server(folder: Path, fleet: Path) -> Iterator[_Server]:
         "--ServerApp.jpserver_extensions={'jupyter_macgpu': True}",
         "--ServerApp.log_level=ERROR",
     ]
+    # What else is installed here, such as JupyterLab, is not the server's.
+    own["JUPYTER_NO_CONFIG"] = "1"
     environment = {**os.environ, **own, "MACGPU_FLEET": str(fleet)}
     process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
     try:
