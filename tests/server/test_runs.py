@@ -324,25 +324,25 @@ def test_hosts_are_left_alone_when_nobody_looks_and_who_comes_back_is_told_what_
     ):
         run = blocked(book, gate).run
         heard.until(is_("started", run))
-        assert len(doors(fresh)) == 4
+        await_doors(fresh, 4)
         other.connection.close()
         heard.say(type="visible", visible=False)
-        deadline = time.monotonic() + 30
         # Of each host the connection is kept, and the channel that tells of runs is closed.
-        while len(doors(fresh)) > 2:
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
+        await_doors(fresh, 2, 40.0)
         gate.touch()
         job(book, "1", "--on b").wait(30)
         heard.say(type="visible", visible=True)
         heard.until(is_("ok", run))
         heard.until(lambda heard: {row["host"] for row in heard.runs.values()} == {"a", "b"})
-        assert len(doors(fresh)) == 4
+        await_doors(fresh, 4)
 
 
-def doors(server: Running) -> set[int]:
-    """Return the processes that carry what is said between a server and its hosts."""
-    return processes.named(processes.below([server.process.pid]), DOOR)
+def await_doors(server: Running, count: int, patience: float = PATIENCE) -> None:
+    """Wait until so many processes carry what is said between a server and its hosts."""
+    deadline = time.monotonic() + patience
+    while len(processes.named(processes.below([server.process.pid]), DOOR)) != count:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
 
 
 def test_a_run_that_nobody_watches_is_found_on_its_host(server: Running, book: Notebook) -> None:
