@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from ...wire.errors import ConnectionLost
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from ..base import Channel
     from ..sockets import SocketChannel
     from .meeting import Owner
+
+#: Seconds for which what a host said last is waited for, when it has hung up.
+_LAST_WORDS = 1.0
 
 
 class Ways:
@@ -211,14 +215,19 @@ class DoorChannel:
     def send(self, data: bytes | memoryview) -> None:
         """Send all of `data`. See `base.Channel`.
 
-        A host that hangs up before the supervisor's first byte may have said why, so that is left
-        to `receive`.
+        Raises
+        ------
+        ConnectionLost, DeployError
+            If the channel is over. A host that hung up before the supervisor's first byte may have
+            said why: that is heard first.
         """
         try:
             self._channel.send(data)
         except ConnectionLost:
-            if self._preface is None:
-                raise
+            deadline = time.monotonic() + _LAST_WORDS
+            while self._preface is not None and time.monotonic() < deadline:
+                self.receive(0.1)
+            raise
 
     def receive(self, timeout: float) -> bytes | None:
         """Return bytes as they come. See `base.Channel`.
@@ -235,7 +244,8 @@ class DoorChannel:
         try:
             data = self._channel.receive(timeout)
         except ConnectionLost as error:
-            self._transport.silent(self._preface)
+            heard, self._preface = self._preface, None
+            self._transport.silent(heard)
             raise error
         if data is None:
             return None
