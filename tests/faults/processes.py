@@ -114,6 +114,8 @@ def wait_for_none(state: Path, roles: set[str], seconds: float) -> list[Found]:
 def end_all(state: Path) -> None:
     """Kill whatever a test left, the supervisor first: it would only note the other deaths.
 
+    What a door that was just killed had begun to start is killed when it is seen.
+
     Raises
     ------
     AssertionError
@@ -121,8 +123,9 @@ def end_all(state: Path) -> None:
     """
     everything = {"supervisor", "door", "worker", "kernel", "child"}
     for roles in ({"supervisor", "door"}, everything):
-        for each in found(state):
-            if each.role in roles:
+        deadline = time.monotonic() + 60.0
+        while left := [each for each in found(state) if each.role in roles]:
+            assert time.monotonic() < deadline, f"still alive: {left}"
+            for each in left:
                 each.kill()
-        left = wait_for_none(state, roles, 60.0)
-        assert not left, f"still alive: {left}"
+            time.sleep(0.02)
