@@ -148,6 +148,11 @@ class Book:
         self.page.evaluate(f"async () => {{ await {_PANEL}.sessionContext.ready; }}")
         self._wait_for(f"{_PANEL}.sessionContext.session?.kernel?.status === 'idle'")
 
+    def without_subshells(self) -> None:
+        """Have widgets speak to the kernel itself: it hears them when no cell runs."""
+        kernel = f"{_PANEL}.sessionContext.session.kernel"
+        self.page.evaluate(f"{kernel}.commsOverSubshells = 'disabled'")
+
     def command(self, name: str, **arguments: Any) -> None:
         """Carry out a command of the front end, to its end."""
         self.page.evaluate(
