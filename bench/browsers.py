@@ -14,7 +14,6 @@ import asyncio
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import tempfile
@@ -31,6 +30,7 @@ from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from jupyter_macgpu.server.watch import PARTING
 from jupyter_macgpu.simulation.fleet import SimulatedFleet
+from jupyter_macgpu.simulation.servers import free_port
 
 from .report import Comparison, Report
 
@@ -133,10 +133,7 @@ def measure(rounds: int = ROUNDS, hosts: int = HOSTS) -> Report:
 
 @contextmanager
 def _server(folder: Path, fleet: Path) -> Iterator[_Server]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    token, root = secrets.token_hex(16), folder / "root"
+    port, token, root = free_port(), secrets.token_hex(16), folder / "root"
     root.mkdir()
     own = {f"JUPYTER_{kind}_DIR": str(folder / kind) for kind in ("CONFIG", "DATA", "RUNTIME")}
     command = [

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jupyter_macgpu.fleet.hosts import Host
+from jupyter_macgpu.simulation.servers import free_port
 from jupyter_macgpu.transport import deploy
 from jupyter_macgpu.transport.sockets import SocketChannel
 from jupyter_macgpu.transport.ssh.config import ClientConfig
@@ -162,7 +163,7 @@ def machines(count: int) -> Iterator[Machines]:
         for number in range(count):
             state = folder / f"host-{number}" / "state"
             shutil.copytree(installed, state)
-            hosts.append(Machine(port=_free_port(), state=state))
+            hosts.append(Machine(port=free_port(), state=state))
             stack.enter_context(_serving(hosts[-1], folder))
             stack.callback(hosts[-1].stop)
         yield Machines(folder=folder, hosts=tuple(hosts))
@@ -269,12 +270,6 @@ def _find(program: str) -> str:
 
 def _public(key: Path) -> str:
     return key.with_suffix(".pub").read_text()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((ADDRESS, 0))
-        return int(probe.getsockname()[1])
 
 
 def _nobody(prompt: str) -> str:
