@@ -236,10 +236,14 @@ class Extension:
             desk = self._desk(publisher, interrupts)
             if not options.again:
                 self.last_runs.refuse_twice(cell.cell, self.handed_in)
-            if options.sweep:
-                return sweep(cell, options, desk, updating(self.shell))
-            if options.goes_alone:
-                return detach(cell, options, desk)
+            if options.sweep or options.goes_alone:
+                handed = (
+                    sweep(cell, options, desk, updating(self.shell))
+                    if options.sweep
+                    else detach(cell, options, desk)
+                )
+                publisher.line.dropped()
+                return handed
             options, job = ahead(options, desk) if options.after else (options, {})
             try:
                 result = run_cell(

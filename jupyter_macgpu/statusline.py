@@ -114,6 +114,11 @@ class StatusLine:
         elif self._live or self._can_change:
             self._notice(f"macgpu: {last}")
 
+    def dropped(self) -> None:
+        """Take the line out of a notebook: what the cell returns says the same, and stays true."""
+        if self._display:
+            self._publish("")
+
     def give_way(self) -> None:
         """Take the line off a terminal before something else is written there."""
         if self._drawn:

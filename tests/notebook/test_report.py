@@ -66,6 +66,15 @@ def test_the_line_can_be_dropped_at_the_end(own_state):
     assert any(output.get("text") == "done\n" for output in slow)
 
 
+def test_a_cell_that_nobody_waits_for_has_no_line_that_grows_old(own_state):
+    handed, swept = outputs_of(
+        "%%macgpu --at 'in 2h' --as later\npass", "%%macgpu --at 'in 2h' --sweep rate=1,2\npass"
+    )
+    assert not any("starts at" in line for line in lines_in(handed) + lines_in(swept))
+    said = [output.get("data", {}).get("text/plain", "") for output in handed]
+    assert sum("starts at" in text for text in said) == 1
+
+
 def test_settings_that_do_not_exist_are_refused(book):
     assert "auto or on or off" in book.run("%macgpu config progress=loud").text
     assert "on or off" in book.run("%macgpu config keep-line=maybe").text
