@@ -277,7 +277,7 @@ class Monitor:
             each
             for each in self._watched.values()
             if not each.busy
-            and not (each.link.open and each.tells)
+            and not each.is_telling
             and each.pace.due <= now
             and not (is_full and each.pace.failures)
         ]
@@ -302,9 +302,7 @@ class Monitor:
     def _listen(self) -> None:
         while not self._stopped.wait(_ROUND):
             with self._news:
-                telling = [
-                    e for e in self._watched.values() if not e.busy and e.link.open and e.tells
-                ]
+                telling = [e for e in self._watched.values() if not e.busy and e.is_telling]
                 hear = self._silence if self._is_hushed else self._hear
             for each in telling:
                 hear(each)

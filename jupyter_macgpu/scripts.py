@@ -213,12 +213,16 @@ def _refuse_output(command: Command) -> None:
         )
 
 
+def _alone_by(options: CellOptions) -> str:
+    """Return the option by which nobody waits for a run."""
+    return "--detach" if options.detach else "--at"
+
+
 def _run_program(command: Command, program: Program, options: CellOptions, place: Path) -> int:
     """Run a script or a command; the session's folder belongs to the path of it."""
     if options.goes_alone and command.get:
-        name = "--detach" if options.detach else "--at"
         raise InputError(
-            f"{name} waits for nothing, so --get has nothing to bring.",
+            f"{_alone_by(options)} waits for nothing, so --get has nothing to bring.",
             next="Write macgpu attach RUN --get PATH later.",
         )
     program = replace(program, is_coloured=sys.stdout.isatty())
@@ -285,10 +289,9 @@ def _run_notebook(
             next="Options stand before the file.",
         )
     if options.goes_alone:
-        name = "--detach" if options.detach else "--at"
         raise InputError(
             "A notebook's cells are run one after the other from here: it cannot be detached.",
-            next=f"Leave out {name}, and let this command run in the background.",
+            next=f"Leave out {_alone_by(options)}, and let this command run in the background.",
         )
     gather([str(path)])  # says what is wrong with a path
     book = NotebookFile(path)

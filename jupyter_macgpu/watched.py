@@ -44,3 +44,8 @@ class Watched:
     tells: bool = False
     mark: str = ""
     shown: tuple[object, ...] = ()
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether it tells how it is by itself."""
+        return self.link.open and self.tells

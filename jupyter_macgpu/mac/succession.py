@@ -38,6 +38,16 @@ class Succession:
         """All sessions by id."""
         return self._book.sessions
 
+    def time_is(self, now: float, wall: float) -> None:
+        """Note the time of day: it goes on while the machine sleeps, and may be set.
+
+        Parameters
+        ----------
+        wall
+            It, in seconds since 1970, when the clock that steps are told says `now`.
+        """
+        self._book.ahead = wall - now
+
     # After a start: what the log says, and which workers live.
 
     def restore(self, entries: list[dict[str, Any]], now: float, wall: float = 0.0) -> None:
@@ -49,7 +59,7 @@ class Succession:
             The time of day, in seconds of the clock by which entries say ``at``.
         """
         self._idle_since = now
-        self._book.ahead = wall - now
+        self.time_is(now, wall)
         for entry in filter(is_sound, entries):
             at = now - max(0.0, wall - entry.get("at", wall))
             if "run" not in entry:

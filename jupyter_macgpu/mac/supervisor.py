@@ -114,16 +114,6 @@ class Supervisor(Succession):
         """The bytes of memory that the runs which hold a slot asked for."""
         return self._book.leases.asked()
 
-    def time_is(self, now: float, wall: float) -> None:
-        """Note the time of day: it goes on while the machine sleeps, and may be set.
-
-        Parameters
-        ----------
-        wall
-            It, in seconds since 1970, when the clock that steps are told says `now`.
-        """
-        self._book.ahead = wall - now
-
     # What happens: each of these returns the effects, in order.
 
     def connected(self, client: int, hello: m.Hello) -> list[e.Effect]:
