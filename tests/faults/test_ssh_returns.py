@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import random
 import secrets
-import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,7 @@ from . import invariants
 from .away import desk_at
 from .cells import Flood
 from .desk import Desk, token
+from .test_ssh_network import Meanwhile, some_output
 
 IS_FULL = "MACGPU_RETURNS" in os.environ
 LEVEL = int(os.environ.get("MACGPU_RETURNS", "2"))
@@ -38,35 +39,19 @@ RATE = 60
 pytestmark = pytest.mark.timeout(120 + 60 * LEVEL)
 
 
-class Cable:
-    """Pulls the cable while a cell writes, puts it back, and looks when the notebook is back."""
+class Return:
+    """How long after its network a notebook is back; `seen` looks until then, or until the end."""
 
-    def __init__(self, network: Network, desk: Desk, out: float) -> None:
-        self._network = network
+    def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._out = out
         self.took: float | None = None
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
 
-    def stop(self) -> None:
-        """Return when the cable is in again."""
-        self._over.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not (self._desk.busy and len(self._desk.record.outputs) > 3):
-            time.sleep(0.01)
-        record = self._desk.record
-        self._network.pull()
-        time.sleep(self._out)
-        self._network.plug()
+    def seen(self) -> None:
         since = time.monotonic()
-        while not self._over.wait(0.005):
-            if any("reconnected" in notice for notice in record.notices):
+        while self.took is None and self._desk.busy:
+            if any("reconnected" in notice for notice in self._desk.record.notices):
                 self.took = time.monotonic() - since
-                return
+            time.sleep(0.005)
 
 
 def test_a_notebook_is_back_soon_after_its_network(
@@ -86,14 +71,17 @@ def test_a_notebook_is_back_soon_after_its_network(
             cell = Flood(
                 token=token(), side=tmp_path / "began", lines=lines, every=3, pause=3 / RATE
             )
-            cable = Cable(network, desk, out)
+            back = Return(desk)
+            pulled = Meanwhile(
+                some_output(desk), network.pull, partial(time.sleep, out), network.plug, back.seen
+            )
             told = desk.run(cell.source)
-            cable.stop()
+            pulled.done()
             assert told.state == "ok", told.error
             invariants.never_twice(cell, told)
             invariants.nothing_lost(cell, told.record, whole=True)
-            assert cable.took is not None, (SEED, out, told.record.notices)
-            took.append(cable.took)
+            assert back.took is not None, (SEED, out, told.record.notices)
+            took.append(back.took)
         desk.close()
     took.sort()
     late = took[int(0.95 * len(took))]

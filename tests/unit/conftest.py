@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from tests.unit.supervisor_stage import Stage, submit
+from tests.unit.worker_driver import Driver
 
 
 @pytest.fixture
@@ -21,3 +25,10 @@ def running(stage: Stage) -> Stage:
     stage.say(submit())
     stage.ready()
     return stage
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> Iterator[Driver]:
+    """Give a test a worker of its own, and end it."""
+    with Driver(tmp_path / "worker") as driver:
+        yield driver

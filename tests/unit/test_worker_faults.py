@@ -20,12 +20,6 @@ from jupyter_macgpu.wire import messages as m
 from tests.unit.worker_driver import PATIENCE, Driver, Supervisor
 
 
-@pytest.fixture
-def worker(tmp_path):
-    with Driver(tmp_path / "worker") as driver:
-        yield driver
-
-
 def until(driver, text):
     """Listen until the cell has written `text`; return all that it has."""
     seen = b""

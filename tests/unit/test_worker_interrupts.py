@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -59,12 +57,6 @@ while interrupted_at(n):
     n += 1
 print("end", n, swallowed)
 """
-
-
-@pytest.fixture
-def worker(tmp_path: Path) -> Iterator[Driver]:
-    with Driver(tmp_path / "worker") as driver:
-        yield driver
 
 
 @pytest.mark.parametrize("output", ["display(n)", "print(n)", "print(n, file=sys.stderr)"])
